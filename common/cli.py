@@ -1,0 +1,219 @@
+"""argv -> one frozen settings object, and the errors a script may end with.
+
+A script subclasses `Settings`, adds its paper's constants as fields and overrides what its paper does otherwise:
+
+    @dataclass(frozen=True)
+    class Settings(cli.Settings):
+        clip: float = option(0.01, "the critic's weights stay in [-clip, clip]", number(above=0))
+        images: int = 2_000_000
+"""
+
+import argparse
+import dataclasses
+import math
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+
+class Refusal(Exception):
+    """Ends the program with one line on standard error and `code` as exit status."""
+
+    code = 1
+
+
+class BadArgument(Refusal):
+    code = 2
+
+
+class DataError(Refusal):
+    code = 3
+
+
+class Diverged(Refusal):
+    code = 4
+
+
+class FolderError(Refusal):
+    code = 5
+
+
+class Busy(Refusal):
+    code = 75  # EX_TEMPFAIL: cron may try again
+
+
+class Done(Refusal):
+    """There is nothing left to do: not an error."""
+
+    code = 0
+
+
+class Stopped(Refusal):
+    """By a signal or the time limit, after a checkpoint."""
+
+    def __init__(self, message: str, code: int):
+        super().__init__(message)
+        self.code = code
+
+
+def say(message: object) -> None:
+    """One line on standard error, whatever is in a file's name."""
+    line = str(message).replace("\r", "\\r").replace("\n", "\\n")
+    encoding = sys.stderr.encoding or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr, flush=True)
+
+
+# --- the types of arguments: text -> value, or a sentence saying what would be right
+
+
+def number(
+    above: float = -math.inf, least: float = -math.inf, below: float = math.inf, most: float = math.inf
+) -> Callable[[str], float]:
+    """A finite float with above < x < below and least <= x <= most."""
+    bounds = [
+        f"{sign} {bound:g}"
+        for sign, bound in (("above", above), ("at least", least), ("below", below), ("at most", most))
+        if math.isfinite(bound)
+    ]
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and above < value < below and least <= value <= most):
+            raise argparse.ArgumentTypeError(
+                f"must be a finite number {' and '.join(bounds)}, not {text.strip()!r}".replace("  ", " ")
+            )
+        return value
+
+    return parse
+
+
+def whole(least: int = 1) -> Callable[[str], int]:
+    """A whole number >= least; 2e6 and 2_000_000 are fine."""
+
+    def parse(text: str) -> int:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and value == int(value) and least <= value < 2**63):
+            raise argparse.ArgumentTypeError(f"must be a whole number, at least {least}, not {text.strip()!r}")
+        return int(value)
+
+    return parse
+
+
+def duration(text: str) -> float:
+    """Seconds from '90', '90s', '50m', '1h30m'."""
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    hours, minutes, seconds = (float(part or 0) for part in (match.groups() if match else ("", "", "")))
+    total = hours * 3600 + minutes * 60 + seconds
+    if total <= 0:
+        raise argparse.ArgumentTypeError(f"must be a time above 0 such as 90s, 50m or 1h30m, not {text.strip()!r}")
+    return total
+
+
+def name_or_path(text: str) -> str:
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"must be a name or a path, not {text!r}")
+    return text
+
+
+# --- settings
+
+
+def argument(help: str, type: Callable[[str], Any]) -> Any:
+    """A field of `Settings` that is given by its place on the line."""
+    return dataclasses.field(metadata={"help": help, "type": type, "positional": True})
+
+
+def option(default: Any, help: str, type: Callable[[str], Any] | None = None, choices: tuple = ()) -> Any:
+    """A field of `Settings` that is given as --name. A default of False makes it a switch."""
+    return dataclasses.field(default=default, metadata={"help": help, "type": type, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every script is told: four arguments by place, the rest by name."""
+
+    lr_g: float = argument("learning rate of the generator's optimizer", number(above=0))
+    lr_d: float = argument("learning rate of the discriminator's optimizer", number(above=0))
+    momentum: float = argument("β1 of both Adam optimizers", number(least=0, below=1))
+    folder: str = argument("this run's own folder, made if missing; the same line again goes on", name_or_path)
+
+    dataset: str | None = option(
+        None,
+        "mnist, fashion-mnist, kmnist, cifar10, digits, or a path: a folder of images, a .zip of one, an .npz"
+        " (default: mnist, or digits where mnist is out of reach)",
+        name_or_path,
+    )
+    data_root: str | None = option(None, "folder with the named sets (default: $GAN_DATA, then data/)", name_or_path)
+    image_size: int | None = option(None, "scale images to this many pixels square (default: as they are)", whole())
+    flip: bool = option(False, "mirror half of the images at random")
+    skip_broken: bool = option(False, "leave unreadable images out instead of refusing the set")
+    epochs: int | None = option(None, "length in epochs (default: from --images)", whole())
+    images: int = option(2_000_000, "length in images shown, rounded to epochs", whole())
+    batch_size: int = option(64, "images in a batch", whole(2))
+    z_dim: int = option(100, "dimensions of the noise z", whole())
+    seed: int = option(0, "seed of weights, noise and order of the data", whole(0))
+    device: str = option("auto", "auto, cpu, cuda or cuda:N", name_or_path)
+    precision: str = option(
+        "auto", "of the networks; auto takes bf16 where the hardware has it", choices=("auto", "bf16", "fp32")
+    )
+    sample_every: int | None = option(None, "epochs between grids of samples (default: about 40 in a run)", whole())
+    checkpoint_every: float = option(60.0, "time between checkpoints (such as 60s, 5m)", duration)
+    time_limit: float | None = option(None, "stop with a checkpoint after this time (such as 50m, 2h)", duration)
+    fresh: bool = option(False, "start anew; what was in the folder moves to .old/ beside it")
+    quiet: bool = option(False, "no progress, only warnings and errors")
+    debug: bool = option(False, "show the traceback of an error")
+
+
+# What may differ from one start of a run to the next; epochs and images may also grow.
+FREE = frozenset({"folder", "data_root", "time_limit", "checkpoint_every", "fresh", "quiet", "debug"})
+
+
+def metadata(kind: type, name: str) -> dict:
+    """What `option` said of a field, also where a subclass gave it only a new default."""
+    for ancestor in kind.__mro__:
+        field = ancestor.__dict__.get("__dataclass_fields__", {}).get(name)
+        if field is not None and field.metadata:
+            return dict(field.metadata)
+    raise TypeError(f"{kind.__qualname__}.{name} needs argument(...) or option(...)")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        message = re.sub(r"^argument ", "", message)
+        if message.startswith("the following arguments are required: "):
+            message = f"missing {message.partition(': ')[2]}; for example: python {self.prog} 2e-4 2e-4 0.5 out/first"
+        raise BadArgument(f"{message} (python {self.prog} --help lists everything)")
+
+
+def parse(kind: type[Settings], doc: str, prog: str, argv: list[str]) -> dict[str, Any]:
+    """The settings that were given on the line, by field name. `--help` exits 0; raises BadArgument."""
+    parser = _Parser(prog, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    for field in dataclasses.fields(kind):
+        about = metadata(kind, field.name)
+        if about.get("positional"):
+            parser.add_argument(field.name, type=about["type"], help=about["help"].replace("%", "%%"))
+            continue
+        default, text = field.default, about["help"]
+        if default is not None and default is not False:
+            text += f" (default: {default:g})" if isinstance(default, float) else f" (default: {default})"
+        extra: dict[str, Any] = {"action": "store_true"} if default is False else {"metavar": field.name.upper()}
+        if default is not False:
+            extra |= {"choices": about["choices"]} if about["choices"] else {"type": about["type"]}
+        if about.get("choices"):
+            extra["metavar"] = "{" + ",".join(about["choices"]) + "}"
+        name = "--" + field.name.replace("_", "-")
+        parser.add_argument(name, default=argparse.SUPPRESS, help=text.replace("%", "%%"), **extra)
+    # argparse takes -1e-4 for an option; with a space in front it is read as the number it is and refused by name.
+    argv = [f" {text}" if re.fullmatch(r"-(\.?\d.*|inf|infinity|nan)", text, re.IGNORECASE) else text for text in argv]
+    given = vars(parser.parse_args(argv))
+    if "epochs" in given and "images" in given:
+        raise BadArgument("--epochs and --images both set the length: give one of them")
+    return given

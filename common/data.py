@@ -1,0 +1,615 @@
+"""A name or a path -> images as uint8 (N, C, H, W), in memory or memory-mapped, with labels if there are any."""
+
+import atexit
+import hashlib
+import io
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from common.cli import DataError, say
+
+# name: (torchvision's class and folder, folders where people also keep it)
+IDX_SETS = {
+    "mnist": ("MNIST", ()),
+    "fashion-mnist": ("FashionMNIST", ("/usr/share/datasets/fashion-mnist",)),  # where Debian's package puts it
+    "kmnist": ("KMNIST", ()),
+}
+NAMES = (*IDX_SETS, "cifar10", "digits")
+SPLITS = ("train", "val", "test")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+LARGEST_KEPT = 64  # images of one square size up to this stay as they are; others are scaled to it
+STALL_SECONDS, STALL_BYTES = 5.0, 10_000  # a download with fewer new bytes in this time is given up
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training images and held-out ones, uint8 (N, C, H, W); labels int64 (N,), indices into `classes`, or None."""
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray | None
+    held_out: np.ndarray
+    held_out_labels: np.ndarray | None
+    classes: tuple[str, ...]
+    fingerprint: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)"""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+
+@dataclass
+class _Part:
+    """One split as it was found: uint8 (N, H, W, C) and labels (N,) or None."""
+
+    images: np.ndarray
+    labels: np.ndarray | None
+
+
+@cache
+def cache_folder() -> Path:
+    """$GAN_CACHE, else $XDG_CACHE_HOME/gan-scripts, else ~/.cache/gan-scripts, else a folder removed at exit."""
+    places = [os.environ.get("GAN_CACHE")]
+    if os.environ.get("XDG_CACHE_HOME"):
+        places.append(os.path.join(os.environ["XDG_CACHE_HOME"], "gan-scripts"))
+    if os.environ.get("HOME"):
+        places.append(os.path.join(os.environ["HOME"], ".cache", "gan-scripts"))
+    for place in filter(None, places):
+        try:
+            folder = Path(place).resolve()
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            return folder
+        except OSError:
+            continue
+    folder = Path(tempfile.mkdtemp(prefix="gan-scripts-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def load(
+    dataset: str | None, data_root: str | None = None, image_size: int | None = None, skip_broken: bool = False
+) -> Dataset:
+    """The set called `dataset`, or MNIST, or `digits` where nothing was asked for and MNIST is out of reach.
+
+    Images of one square size up to 64 pixels keep it unless `image_size` is given; others are cropped at the centre
+    and scaled. Raises DataError where the set is missing, unreadable or too small.
+    """
+    if dataset is None:
+        try:
+            return load("mnist", data_root, image_size)
+        except _Missing as error:
+            say(f"USING digits, NOT MNIST: {error}")
+            return load("digits", None, image_size)
+    if dataset in IDX_SETS:
+        train, test = _idx(dataset, data_root)
+        classes = tuple(str(label) for label in range(10))
+    elif dataset == "cifar10":
+        train, test, classes = _cifar10(data_root)
+    elif dataset == "digits":
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        train = _Part(np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None], digits.target.astype(np.int64))
+        test, classes = None, tuple("0123456789")
+    elif not os.path.lexists(dataset):
+        raise DataError(f"--dataset {dataset}: neither a data set ({', '.join(NAMES)}) nor a path that exists")
+    elif Path(dataset).is_dir() or Path(dataset).suffix.lower() == ".zip":
+        return _hold_out(dataset, *_image_files(Path(dataset), image_size, skip_broken))
+    elif Path(dataset).suffix.lower() == ".npz":
+        train, test, classes = _npz(Path(dataset))
+    else:
+        raise DataError(f"--dataset {dataset}: must be a folder of images, a .zip of one, or an .npz")
+    parts = [_fit(dataset, part, image_size) if part else None for part in (train, test)]
+    return _hold_out(dataset, *parts, classes)
+
+
+class _Missing(DataError):
+    """The set is neither on disk nor to be downloaded."""
+
+
+# --- splits
+
+
+def _hold_out(name: str, train: _Part, test: _Part | None, classes: tuple[str, ...]) -> Dataset:
+    """The set's own test images, else a tenth of it (at least 100 images where it has 200) chosen by their pixels.
+
+    Equal images stay on one side, so that nothing held out was trained on.
+    """
+    if test is None:
+        total = len(train.images)
+        if total < 2:
+            raise DataError(f"--dataset {name}: holds {total} image(s); a GAN needs many, at least 2")
+        wanted = max(total // 10, 100 if total >= 200 else 1)
+        digests = np.array([hashlib.blake2b(image, digest_size=8).digest() for image in map(_bytes, train.images)])
+        _, group, sizes = np.unique(digests, return_inverse=True, return_counts=True)
+        before = np.cumsum(sizes) - sizes  # images in the groups with smaller digests
+        held = (before < wanted)[group]
+        if held.all():
+            raise DataError(f"--dataset {name}: its {total} images are all the same")
+        train, test = (
+            _Part(train.images[side], None if train.labels is None else train.labels[side]) for side in (~held, held)
+        )
+    digest = hashlib.sha256(repr((train.images.shape, classes)).encode())
+    digest.update(np.ascontiguousarray(train.images))
+    digest.update(b"" if train.labels is None else np.ascontiguousarray(train.labels))
+    return Dataset(
+        name=name,
+        images=train.images.transpose(0, 3, 1, 2),
+        labels=train.labels,
+        held_out=test.images.transpose(0, 3, 1, 2),
+        held_out_labels=test.labels,
+        classes=classes,
+        fingerprint=digest.hexdigest(),
+    )
+
+
+def _bytes(image: np.ndarray) -> bytes:
+    return np.ascontiguousarray(image).tobytes()
+
+
+def _target_size(name: str, sizes: set[tuple[int, int]], image_size: int | None) -> int:
+    """Pixels a side; says so where images change without having been asked."""
+    if image_size is not None:
+        return image_size
+    width, height = min(sizes)
+    if len(sizes) == 1 and width == height <= LARGEST_KEPT:
+        return width
+    found = f"{width}x{height}" if len(sizes) == 1 else f"{len(sizes)} different"
+    say(f"{name}: {found} pixels, cropped at the centre and scaled to {LARGEST_KEPT} (--image-size sets another size)")
+    return LARGEST_KEPT
+
+
+def _fit(name: str, part: _Part, image_size: int | None) -> _Part:
+    """A split's images at the target size."""
+    height, width = part.images.shape[1:3]
+    size = _target_size(name, {(width, height)}, image_size)
+    if (height, width) == (size, size):
+        return part
+    from PIL import Image
+
+    scaled = np.empty((len(part.images), size, size, part.images.shape[3]), np.uint8)
+    for target, image in zip(scaled, part.images, strict=True):
+        picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+        target[:] = _square(picture, size)
+    return _Part(scaled, part.labels)
+
+
+# --- named sets
+
+
+def _roots(data_root: str | None) -> list[Path]:
+    beside_the_scripts = Path(__file__).resolve().parent.parent / "data"
+    return [Path(root) for root in (data_root, os.environ.get("GAN_DATA"), beside_the_scripts) if root]
+
+
+def _download(title: str, data_root: str | None) -> None:
+    """torchvision downloads the set into the first of the data roots. Raises _Missing after 5 s without an answer."""
+    from filelock import FileLock
+
+    root = _roots(data_root)[0]
+    said = f"{title} is not in {', '.join(map(str, _roots(data_root)))}"
+    made = not root.exists()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with (
+            FileLock(root / ".download.lock", fallback_to_soft=False),
+            tempfile.TemporaryDirectory(prefix=".download-", dir=root) as staging,
+        ):
+            trouble = _fetch(title, Path(staging))
+            for found in () if trouble else Path(staging).iterdir():
+                if not (root / found.name).exists():
+                    os.replace(found, root / found.name)
+        if trouble:
+            (root / ".download.lock").unlink(missing_ok=True)
+            if made:
+                root.rmdir()
+    except OSError as error:
+        trouble = f"{root}: {error.strerror or error}"
+    if trouble:
+        raise _Missing(f"{said} and its download failed ({trouble}); put its files there or choose another --dataset")
+
+
+def _fetch(title: str, staging: Path) -> str | None:
+    """Runs fetch.py; returns what went wrong, if anything did."""
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("fetch.py")), title, str(staging)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as child:
+        try:
+            child.stdout.readline()  # "ready": its imports are over
+            errors: list[bytes] = []
+            reader = threading.Thread(target=lambda: errors.extend(child.stderr), daemon=True)
+            reader.start()
+            seen, since = 0, time.monotonic()
+            while child.poll() is None:
+                time.sleep(0.05)
+                arrived = sum(file.stat().st_size for file in staging.rglob("*") if file.is_file())
+                if arrived >= seen + STALL_BYTES:
+                    seen, since = arrived, time.monotonic()
+                elif time.monotonic() - since > STALL_SECONDS - 0.2:
+                    return f"no answer within {STALL_SECONDS:.0f} s"
+            reader.join(1)
+        finally:
+            child.kill()
+    if child.returncode:
+        lines = b"".join(errors).decode(errors="replace").strip().splitlines()
+        return lines[-1].strip()[:200] if lines else f"exit {child.returncode}"
+    return None
+
+
+def _found(name: str, places: Callable[[], Iterator[Path]], title: str, data_root: str | None) -> Path:
+    """The first place that exists, after a download if need be."""
+    for attempt in ("on disk", "downloaded"):
+        for place in places():
+            if place.exists():
+                return place
+        if attempt == "on disk":
+            _download(title, data_root)
+    raise DataError(f"--dataset {name}: downloaded, yet its files are not where torchvision puts them")
+
+
+def _idx(name: str, data_root: str | None) -> tuple[_Part, _Part]:
+    """MNIST and its like: four idx files, gzipped or not."""
+    title, elsewhere = IDX_SETS[name]
+
+    def folders() -> Iterator[Path]:
+        for root in _roots(data_root):
+            for folder in (title, name, name.replace("-", "")):
+                yield from (root / folder / "raw", root / folder)
+            yield root
+        yield from map(Path, elsewhere)
+
+    def file_in(folder: Path, split: str, kind: str) -> Path | None:
+        stems = [f"{split}-{kind}{mark}ubyte" for mark in ("-idx3-", "-idx1-", ".idx3-", ".idx1-")]
+        files = [folder / (stem + ending) for ending in ("", ".gz") for stem in stems]
+        return next((file for file in files if file.is_file()), None)
+
+    def places() -> Iterator[Path]:
+        return (folder for folder in folders() if file_in(folder, "train", "images"))
+
+    folder = _found(name, places, title, data_root)
+    parts = []
+    for split in ("train", "t10k"):
+        arrays = []
+        for kind in ("images", "labels"):
+            file = file_in(folder, split, kind)
+            if file is None:
+                raise DataError(f"--dataset {name}: {folder} has {title}'s training images but no {split}-{kind} file")
+            arrays.append(_read_idx(file, 3 if kind == "images" else 1))
+        images, labels = arrays
+        if len(images) != len(labels):
+            raise DataError(f"--dataset {name}: {folder} has {len(images)} {split} images but {len(labels)} labels")
+        parts.append(_Part(images[..., None], labels.astype(np.int64)))
+    return parts[0], parts[1]
+
+
+def _read_idx(file: Path, dimensions: int) -> np.ndarray:
+    """torchvision's parser, on the file as it is or unzipped into the cache. Raises DataError for a damaged file."""
+    import gzip
+    import zlib
+
+    from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
+
+    try:
+        plain = file
+        if file.suffix == ".gz":
+            state = file.stat()
+            key = hashlib.sha256(repr((str(file.resolve()), state.st_size, state.st_mtime_ns)).encode()).hexdigest()
+            plain = cache_folder() / "unzipped" / f"{key[:16]}-{file.stem}"
+            if not plain.exists():
+                with _whole_file(plain) as target, gzip.open(file) as source:
+                    shutil.copyfileobj(source, target, 1 << 20)
+        array = read_sn3_pascalvincent_tensor(str(plain)).numpy()
+        if array.ndim != dimensions or array.dtype != np.uint8:
+            raise ValueError(f"{array.dtype} with {array.ndim} dimensions")
+    except (OSError, EOFError, zlib.error, ValueError, AssertionError, RuntimeError, KeyError, IndexError) as error:
+        reason = " ".join(str(error).split()) or "not whole"
+        raise DataError(f"{file}: truncated or damaged ({reason[:100]}); replace the file") from error
+    return array
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[io.BufferedWriter]:
+    """A file that appears under its name only when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    try:
+        with os.fdopen(handle, "wb") as target:
+            yield target
+            target.flush()
+            os.fsync(target.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """CIFAR-10's pickles hold dicts, lists, bytes and arrays; whatever else a pickle names is refused."""
+
+    ALLOWED = frozenset({("_reconstruct", "multiarray"), ("ndarray", "numpy"), ("dtype", "numpy")})
+
+    def find_class(self, module: str, name: str) -> object:
+        if module.split(".")[0] == "numpy" and (name, module.split(".")[-1]) in self.ALLOWED:
+            return np._core.multiarray._reconstruct if name == "_reconstruct" else getattr(np, name)
+        if (module, name) == ("_codecs", "encode"):
+            return lambda text, encoding: text.encode("latin1")  # how protocol 2 spells bytes
+        raise pickle.UnpicklingError(f"it names {module}.{name}, which no data set needs")
+
+
+def _cifar10(data_root: str | None) -> tuple[_Part, _Part, tuple[str, ...]]:
+    """CIFAR-10's binary version or its pickles, unpacked or as the archive that is downloaded."""
+    layouts = (
+        ("cifar-10-batches-bin", "data_batch_{}.bin", "test_batch.bin", _cifar_records),
+        ("cifar-10-batches-py", "data_batch_{}", "test_batch", _cifar_pickle),
+    )
+    archives = {"cifar-10-batches-bin": "cifar-10-binary.tar.gz", "cifar-10-batches-py": "cifar-10-python.tar.gz"}
+
+    def places() -> Iterator[Path]:
+        return (root / place for root in _roots(data_root) for layout in layouts for place in (layout[0], archives[layout[0]]))
+
+    place = _found("cifar10", places, "CIFAR10", data_root)
+    folder, train_name, test_name, parse = next(
+        layout for layout in layouts if place.name in (layout[0], archives[layout[0]])
+    )
+    names = [train_name.format(i) for i in range(1, 6)] + [test_name]
+    batches = []
+    current = place
+    try:
+        if place.is_dir():
+            contents = ((current := place / name).read_bytes() for name in names)
+            batches = [parse(content) for content in contents]
+        else:
+            with tarfile.open(place) as archive:
+                batches = [parse(archive.extractfile(f"{folder}/{name}").read()) for name in names]
+    except (OSError, EOFError, KeyError, ValueError, AttributeError, TypeError, tarfile.TarError) as error:
+        raise DataError(f"{current}: missing, truncated or damaged ({error}); replace it") from error
+    except (pickle.UnpicklingError, IndexError) as error:
+        raise DataError(f"{current}: not a CIFAR-10 file ({error}); replace it") from error
+    *train, test = [_Part(images.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels) for images, labels in batches]
+    whole = _Part(np.concatenate([b.images for b in train]), np.concatenate([b.labels for b in train]))
+    classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    return whole, test, classes
+
+
+def _cifar_records(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    records = np.frombuffer(content, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
+    return records[:, 1:], records[:, 0].astype(np.int64)
+
+
+def _cifar_pickle(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
+    images, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"], np.int64)
+    if images.dtype != np.uint8 or len(images) != len(labels):
+        raise ValueError("its arrays are not images and labels")
+    return images, labels
+
+
+# --- a file of arrays
+
+
+def _npz(path: Path) -> tuple[_Part, None, tuple[str, ...]]:
+    """`images` or `arr_0`: uint8 (N, H, W, C) or (N, H, W); `labels` or `arr_1`: whole numbers (N,)."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            images = next((arrays[key] for key in ("images", "arr_0") if key in arrays), None)
+            labels = next((arrays[key] for key in ("labels", "arr_1") if key in arrays), None)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
+        raise DataError(f"--dataset {path}: not a readable .npz of plain arrays ({error})") from error
+    if images is None:
+        raise DataError(f"--dataset {path}: has neither `images` nor `arr_0`")
+    if images.dtype != np.uint8:
+        raise DataError(f"--dataset {path}: images are {images.dtype}, must be uint8 from 0 to 255")
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
+        raise DataError(f"--dataset {path}: images are {images.shape}, must be (N, H, W) or (N, H, W, 1 or 3)")
+    if labels is None:
+        return _Part(images, None), None, ()
+    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
+        raise DataError(f"--dataset {path}: labels are {labels.dtype} {labels.shape}, must be one whole number an image")
+    classes, labels = np.unique(labels, return_inverse=True)
+    return _Part(images, labels.astype(np.int64)), None, tuple(map(str, classes))
+
+
+# --- files of images
+
+
+def _square(picture: "Image.Image", size: int) -> np.ndarray:  # noqa: F821 (Pillow is imported where it is used)
+    """Cropped at the centre and scaled, uint8 (size, size, C)."""
+    from PIL import Image, ImageOps
+
+    if picture.size != (size, size):
+        picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
+    return np.asarray(picture).reshape(size, size, -1)
+
+
+def _upright(picture: "Image.Image", grey: bool) -> "Image.Image":  # noqa: F821
+    """Turned as its EXIF says, laid over white where transparent, as L or RGB of 8 bits."""
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip instead of scale
+        values = np.asarray(picture).astype(np.int64)
+        picture = Image.fromarray((values >> 8 if values.max() > 255 else values).clip(0, 255).astype(np.uint8))
+    elif picture.mode == "F":
+        raise ValueError("its pixels are floats")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("L" if grey else "RGB")
+
+
+def _listing(path: Path) -> tuple[dict[str, str], Callable[[str], bytes], str]:
+    """{name inside: what identifies its content}, a function that reads one, and what identifies the whole."""
+    if path.is_dir():
+        files: dict[str, str] = {}
+        seen = set()
+        for folder, folders, names in os.walk(path, followlinks=True):
+            state = os.stat(folder)
+            if (state.st_dev, state.st_ino) in seen:  # a link back up
+                folders.clear()
+                continue
+            seen.add((state.st_dev, state.st_ino))
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                full = Path(folder, name)
+                if not name.startswith(".") and full.is_file():
+                    state = full.stat()
+                    files[full.relative_to(path).as_posix()] = f"{state.st_size} {state.st_mtime_ns}"
+        return files, lambda name: (path / name).read_bytes(), str(path.resolve())
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"--dataset {path}: truncated or not a zip file ({error}); replace it") from error
+    files = {
+        entry.filename: f"{entry.file_size} {entry.CRC}"
+        for entry in archive.infolist()
+        if not entry.is_dir() and not any(part.startswith((".", "__MACOSX")) for part in entry.filename.split("/"))
+    }
+    return files, archive.read, str(path.resolve())
+
+
+def _image_files(path: Path, image_size: int | None, skip_broken: bool) -> tuple[_Part, _Part | None, tuple[str, ...]]:
+    """A folder or zip of images, decoded once into a memory-mapped cache."""
+    files, read, identity = _listing(path)
+    names = [name for name in files if name.lower().endswith(SUFFIXES)]
+    others = [name for name in files if name not in set(names)]
+    if not names:
+        raise DataError(f"--dataset {path}: no images found (looked for {' '.join(SUFFIXES)})")
+    if others:
+        say(f"{path}: passed over {len(others)} file(s) that are not images ({others[0]})")
+
+    # Where everything lies in one folder that is not a split, that folder says nothing.
+    tops = {name.split("/")[0] for name in names}
+    depth = 1 if len(tops) == 1 and all("/" in name for name in names) and not tops & set(SPLITS) else 0
+    parts = {name: name.split("/")[depth:] for name in names}
+    splits = {split: [n for n in names if len(parts[n]) > 1 and parts[n][0].lower() == split] for split in SPLITS}
+    held = splits["test"] or splits["val"]
+    train = splits["train"] if any(splits.values()) else names
+    if not train:
+        raise DataError(f"--dataset {path}: has {'test' if splits['test'] else 'val'}/ but no images in train/")
+    level = 1 if any(splits.values()) else 0
+    labelled = all(len(parts[name]) > level + 1 for name in (*train, *held))
+    classes = tuple(sorted({parts[name][level] for name in train})) if labelled else ()
+    unknown = {parts[name][level] for name in held} - set(classes) if labelled else set()
+    if unknown:
+        raise DataError(f"--dataset {path}: held-out images have classes that train/ lacks ({min(unknown)})")
+
+    key = hashlib.sha256(repr((identity, sorted(files.items()), image_size, skip_broken)).encode()).hexdigest()[:32]
+    folder = cache_folder() / "decoded" / key
+    if not (folder / "complete.json").exists():
+        _decode(path, {"train": train, "held": held}, read, image_size, skip_broken, folder)
+    kept = json.loads((folder / "complete.json").read_text())
+
+    def part(split: str) -> _Part | None:
+        if not kept[split]:
+            return None
+        file = folder / f"{split}.npy"
+        small = file.stat().st_size < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 4
+        labels = np.array([classes.index(parts[name][level]) for name in kept[split]]) if labelled else None
+        return _Part(np.load(file, mmap_mode=None if small else "r"), labels)
+
+    return part("train"), part("held"), classes
+
+
+def _decode(
+    path: Path,
+    splits: dict[str, list[str]],
+    read: Callable[[str], bytes],
+    image_size: int | None,
+    skip_broken: bool,
+    folder: Path,
+) -> None:
+    """Writes train.npy, held.npy (N, size, size, C) and complete.json, the names that were kept, into `folder`."""
+    from PIL import Image
+
+    broken: dict[str, str] = {}
+
+    def attempt(name: str, work: Callable[[Image.Image], object]) -> object | None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                with Image.open(io.BytesIO(read(name))) as picture:
+                    return work(picture)
+        # What Pillow and zipfile raise for damaged files is as varied as the damage.
+        except (OSError, ValueError, SyntaxError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as e:
+            trouble: Exception = e
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning, IndexError, TypeError, KeyError) as e:
+            trouble = e
+        except Exception as e:  # zlib.error, struct.error and the like
+            trouble = e
+        if not skip_broken:
+            reason = str(trouble).replace("<_io.BytesIO object at ", "").split(" 0x")[0]
+            raise DataError(
+                f"--dataset {path}: cannot read the image {name} ({reason[:120]});"
+                " repair or remove it, or leave such images out with --skip-broken"
+            ) from trouble
+        broken[name] = str(trouble)
+        return None
+
+    names = [name for split in splits.values() for name in split]
+    about = {name: attempt(name, lambda picture: (picture.size, picture.mode)) for name in names}
+    readable = [value for value in about.values() if value]
+    if not readable:
+        raise DataError(f"--dataset {path}: none of its {len(names)} images can be read")
+    grey = all(mode in ("1", "L", "LA") or mode.startswith("I") for _, mode in readable)
+    size = _target_size(str(path), {size for size, _ in readable}, image_size)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".decoding-", dir=folder.parent))
+    try:
+        kept: dict[str, list[str]] = {}
+        for split, members in splits.items():
+            shape = (len(members), size, size, 1 if grey else 3)
+            images = np.lib.format.open_memmap(staging / f"{split}.npy", "w+", np.uint8, shape) if members else None
+            kept[split] = []
+            for name in members:
+
+                def decode(picture: Image.Image) -> np.ndarray:
+                    picture.draft(None, (size, size))  # a JPEG far larger than needed is decoded smaller, faster
+                    return _square(_upright(picture, grey), size)
+
+                image = attempt(name, decode) if about[name] else None
+                if image is not None:
+                    images[len(kept[split])] = image
+                    kept[split].append(name)
+            if images is not None:
+                images.flush()
+                if len(kept[split]) < len(members):
+                    np.save(staging / f"{split}.npy", images[: len(kept[split])].copy())
+        if broken:
+            say(f"{path}: left out {len(broken)} image(s) that cannot be read ({next(iter(broken))})")
+        (staging / "complete.json").write_text(json.dumps(kept))
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(staging, folder)
+    except OSError as error:
+        raise DataError(
+            f"--dataset {path}: cannot write the decoded images to the cache in {folder.parent} ({error.strerror});"
+            " make room or point $GAN_CACHE elsewhere"
+        ) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

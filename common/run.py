@@ -1,0 +1,300 @@
+"""The run folder: its lock, settings, log and checkpoints. Nothing else writes into it.
+
+`load_generator("out/wgan")` gives a run's generator to a program of one's own.
+"""
+
+import csv
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from common import images
+from common.cli import Busy, FolderError, say
+
+HOME = Path(__file__).resolve().parent.parent  # where the scripts are
+LOCK, RECORD, LOG = ".lock", "run.json", "log.csv"
+CHECKPOINT, PREVIOUS, GENERATOR = "checkpoint.pt", "checkpoint.prev.pt", "generator.safetensors"
+OURS = (LOCK, RECORD, LOG, CHECKPOINT, PREVIOUS, GENERATOR, "samples", "samples.gif", "losses.png", "tensorboard")
+SEAL = b"\nsha256:"  # followed by 64 hex digits, at the end of a checkpoint
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _digest_of(record: Mapping[str, Any]) -> str:
+    return _sha256(json.dumps({key: value for key, value in record.items() if key != "sha256"}, sort_keys=True).encode())
+
+
+class RunFolder:
+    """One run on disk. Whatever goes wrong with the folder is a FolderError; a held lock is Busy."""
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = Path(path)
+        if self.path.exists() and not self.path.is_dir():
+            raise FolderError(f"{self.path}: is a file; give the run a folder of its own")
+        self._lock = None
+        self._board = None
+
+    # --- reading
+
+    def record(self) -> dict[str, Any] | None:
+        """What run.json says, or None where no run has begun."""
+        file = self.path / RECORD
+        try:
+            record = json.loads(file.read_bytes())
+            if record["sha256"] != _digest_of(record):
+                raise ValueError("its SHA-256 does not match")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise FolderError(f"{file}: cannot be read ({error.strerror})") from error
+        except (ValueError, KeyError, TypeError) as error:
+            # Every checkpoint carries a copy.
+            state = self._restore(say_damage=False)
+            if state is None:
+                raise FolderError(f"{file}: damaged ({error}) and no checkpoint to rebuild it from; --fresh starts anew") from error
+            say(f"{file}: damaged ({error}); rebuilt from the checkpoint")
+            return state["record"]
+        return record
+
+    def restore(self) -> dict[str, Any] | None:
+        """The newest whole checkpoint, or None where there never was one."""
+        state = self._restore(say_damage=True)
+        if state is None and any((self.path / name).exists() for name in (CHECKPOINT, PREVIOUS)):
+            raise FolderError(f"{self.path}: both checkpoints are damaged; --fresh starts anew and keeps them in .old/")
+        return state
+
+    def _restore(self, say_damage: bool) -> dict[str, Any] | None:
+        for name in (CHECKPOINT, PREVIOUS):
+            file = self.path / name
+            try:
+                content = file.read_bytes()
+                body, seal = content[: -len(SEAL) - 64], content[-len(SEAL) - 64 :]
+                if seal != SEAL + _sha256(body).encode():
+                    raise ValueError("its SHA-256 does not match")
+                return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise FolderError(f"{file}: cannot be read ({error.strerror})") from error
+            except Exception as error:  # whatever torch.load makes of a file that is none
+                if say_damage:
+                    say(f"{file}: damaged ({str(error).splitlines()[0][:80]}); looking for {PREVIOUS}")
+        return None
+
+    # --- taking possession
+
+    def lock(self) -> None:
+        """Raises Busy while another process, here or under another path, trains in this folder."""
+        from filelock import FileLock, Timeout
+
+        with self._trouble():
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.path / LOCK, timeout=0, fallback_to_soft=False)
+            try:
+                self._lock.acquire()
+            except Timeout:
+                self._lock = None
+                raise Busy(f"{self.path}: another process holds this run; try again when it has ended") from None
+
+    def release(self) -> None:
+        if self._board is not None:
+            self._board.close()
+            self._board = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def move_aside(self) -> None:
+        """What this run left moves to .old/ beside the folder; nothing is deleted."""
+        present = [name for name in (*OURS, *self.sheets()) if (self.path / name).exists() and name != LOCK]
+        if not present:
+            return
+        with self._trouble():
+            here = self.path.resolve()
+            attic = here.parent / ".old" / f"{here.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+            number = 1
+            while attic.exists():
+                attic = attic.with_name(f"{attic.name.split('+')[0]}+{number}")
+                number += 1
+            attic.mkdir(parents=True)
+            for name in present:
+                os.replace(self.path / name, attic / name)
+            say(f"{self.path}: what was there is now in {attic}")
+
+    def sheets(self) -> list[str]:
+        """The folders of contact sheets that a script adds, such as `reconstructions`."""
+        folders = self.path.glob("*/epoch-*.png")
+        return sorted({file.parent.name for file in folders} - {"samples"})
+
+    def check_writable(self) -> None:
+        """Refuses a place where a run could not be written, without making anything."""
+        place = self.path.resolve()
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            raise FolderError(f"{self.path}: {place} is a file; give another folder")
+        if not os.access(place, os.W_OK | os.X_OK) or os.statvfs(place).f_flag & os.ST_RDONLY:
+            raise FolderError(f"{self.path}: {place} cannot be written to; give another folder")
+
+    # --- writing
+
+    @contextmanager
+    def _trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise FolderError(
+                f"{self.path}: cannot write ({error.strerror or error}); what was saved before is whole,"
+                " and the same line goes on from it"
+            ) from error
+
+    def write(self, name: str, content: bytes, keep_as: str | None = None) -> None:
+        """Whole or not at all; what stood there before is kept under the name `keep_as`."""
+        target = self.path / name
+        temporary = target.with_name(f".tmp-{target.name}")
+        with self._trouble():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with temporary.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                if keep_as is not None and target.exists():
+                    os.replace(target, self.path / keep_as)
+                os.replace(temporary, target)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+            handle = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(handle)  # the new name, too, outlasts a power cut
+            finally:
+                os.close(handle)
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        record["sha256"] = _digest_of(record)
+        self.write(RECORD, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def write_checkpoint(self, state: dict[str, Any]) -> None:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getvalue()
+        self.write(CHECKPOINT, content + SEAL + _sha256(content).encode(), keep_as=PREVIOUS)
+
+    def write_generator(self, network: nn.Module, about: Mapping[str, Any]) -> None:
+        from safetensors.torch import save
+
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+        header = json.dumps({**about, "sha256": _weights_digest(weights)}, sort_keys=True)
+        self.write(GENERATOR, save(weights, metadata={"generator": header}))
+
+    def write_log(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The log from its beginning: on a resume, or when a column is new."""
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        self.write(LOG, text.getvalue().encode())
+
+    def append_log(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Adds the last of `rows`, all rows so far."""
+        columns = list(dict.fromkeys(name for row in rows[:-1] for name in row))
+        if len(rows) == 1 or set(rows[-1]) - set(columns):
+            self.write_log(rows)
+            return
+        with self._trouble(), (self.path / LOG).open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, columns, lineterminator="\n").writerow(rows[-1])
+
+    def write_film(self) -> None:
+        # By number: past epoch 9,999 a name is longer.
+        files = sorted((self.path / "samples").glob("epoch-*.png"), key=lambda file: int(file.stem.split("-")[1]))
+        if files:
+            with self._trouble():
+                film = images.gif(files)
+            self.write("samples.gif", film)
+
+    def board(self, step: int, values: Mapping[str, float], picture: Any = None) -> None:
+        """Scalars, and a grid, to TensorBoard; the first call of a process goes on at `step`."""
+        with self._trouble():
+            if self._board is None:
+                from torch.utils.tensorboard import SummaryWriter
+
+                self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=step, max_queue=100)
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
+            if picture is not None:
+                import numpy as np
+
+                self._board.add_image("samples", np.atleast_3d(np.asarray(picture)), step, dataformats="HWC")
+
+
+# --- a generator for other programs
+
+
+def _weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(f"{name} {weights[name].dtype} {tuple(weights[name].shape)}".encode())
+        digest.update(weights[name].flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def load_script(name: str) -> ModuleType:
+    """The script `name`.py that stands beside `common/`, imported. Raises FolderError for any other name."""
+    file = HOME / f"{name}.py"
+    if not name.isidentifier() or not file.is_file():
+        raise FolderError(f"{name!r} is not one of the scripts in {HOME}")
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(name, module)  # dataclasses look their own module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def load_generator(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> nn.Module:
+    """The generator that the run in `folder` ended with, in evaluation mode, float32.
+
+        G = load_generator("out/wgan")
+        images = G(torch.randn(16, G.z_dim))        # (16, C, H, W) in [-1, 1]
+
+    Raises FolderError where there is no finished generator or the file is damaged. Runs no code out of the folder:
+    the network is built by the script of that name that stands beside `common/`.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = Path(folder) / GENERATOR
+    if not file.is_file():
+        raise FolderError(f"{file}: not there; it is written when a run finishes or is stopped")
+    try:
+        with safe_open(file, "pt") as content:
+            about = json.loads((content.metadata() or {})["generator"])
+            weights = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 (not a dict)
+        if about["sha256"] != _weights_digest(weights):
+            raise ValueError("its SHA-256 does not match")
+        script, kind, arguments = about["script"], about["class"], about["arguments"]
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise FolderError(f"{file}: damaged ({error}); the same training line writes it again") from error
+    network_class = getattr(load_script(str(script)), str(kind), None)
+    if not (isinstance(network_class, type) and issubclass(network_class, nn.Module)):
+        raise FolderError(f"{file}: {script}.py has no network called {kind}")
+    try:
+        network = network_class(*arguments)
+        network.load_state_dict(weights)
+    except (TypeError, RuntimeError, ValueError) as error:
+        raise FolderError(f"{file}: made by another version of {script}.py ({str(error).splitlines()[0]})") from error
+    return network.to(device).eval()

@@ -1,0 +1,507 @@
+"""The loop: epochs, batches, when to log, sample, checkpoint and stop. A script's `main(run)` talks to `Training`."""
+
+import dataclasses
+import json
+import math
+import platform
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from common import __version__, cli, data, device, images
+from common.cli import BadArgument, DataError, Diverged, Done, FolderError, Refusal, Stopped, say
+from common.run import RunFolder
+
+LOG_EVERY = 100  # steps between rows of log.csv within an epoch
+GRIDS = 40  # grids of samples in a run of default length
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def descend(loss: Tensor, optimizer: Optimizer) -> None:
+    """One step of `optimizer` down the gradient of `loss`.
+
+    Gradients are computed for the optimizer's own parameters only, so the generator's step neither touches nor pays
+    for the discriminator's.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    optimizer.zero_grad()
+    loss.backward(inputs=parameters)
+    optimizer.step()
+
+
+class Training:
+    """What a run needs and no paper mentions. Made by `launch`, handed to a script's `main`.
+
+    settings        the script's Settings
+    shape           (C, H, W) of the images
+    """
+
+    def __init__(self, script: str, kind: type[cli.Settings], given: dict[str, Any], clock: float):
+        self._script, self._clock = script, clock
+        self._signal: int | None = None
+        self._begun = False
+        self._networks: dict[str, nn.Module] = {}
+        self._optimizers: list[Optimizer] = []
+        self._sheets: dict[str, Callable[[], Tensor]] = {}
+        self._bar = None
+
+        self._folder = RunFolder(given["folder"])
+        record = self._folder.record() if self._folder.path.is_dir() else None
+        if record is None:
+            self._folder.check_writable()
+        else:
+            self._folder.lock()
+            record = self._folder.record()  # another process may have ended in between
+        self._fresh, self._given = bool(given.get("fresh")), sorted(set(given) - cli.FREE)
+        self._record = None if self._fresh else record
+        self.settings = self._settle(kind, given)
+
+        known = self._record
+        name = known["dataset"]["name"] if known else self.settings.dataset
+        s = self.settings
+        self.data = data.load(name, s.data_root, s.image_size, s.skip_broken)
+        if known and known["dataset"]["fingerprint"] != self.data.fingerprint:
+            raise DataError(f"{name} is not what this run began with (its images changed); give the run another folder")
+        self.device = device.resolve_device(known["device"] if known else s.device)
+        self.precision = known["precision"] if known else device.resolve_precision(s.precision, self.device)
+        if known:
+            torch.set_num_threads(known["threads"])  # results depend on how sums are split
+        self._plan(given)
+        torch.manual_seed(s.seed)
+
+    # --- what the line and run.json say
+
+    def _settle(self, kind: type[cli.Settings], given: dict[str, Any]) -> cli.Settings:
+        """The line over run.json over the defaults; refuses a line that contradicts run.json."""
+        record = self._record
+        if record is None:
+            return kind(**given)
+        path = self._folder.path
+        if record["script"] != self._script:
+            raise FolderError(f"{path}: holds a run of {record['script']}.py; give this one a folder of its own")
+        stored = record["settings"]
+        resolved = {"device": record["device"], "precision": record["precision"], "dataset": record["dataset"]["name"]}
+        differing = [
+            f"{name} {value} (was {stored.get(name)})"
+            for name, value in given.items()
+            if name not in cli.FREE | {"epochs", "images"} and value not in (stored.get(name), resolved.get(name))
+        ]
+        if differing:
+            raise FolderError(
+                f"{path}: holds a run with other settings: {', '.join(differing)};"
+                " give this one its own folder, or --fresh to start anew"
+            )
+        if record["state"] == "diverged":
+            raise Diverged(f"{path}: {record['message']}; --fresh starts anew")
+        fields = {field.name for field in dataclasses.fields(kind)}
+        kept = {name: value for name, value in stored.items() if name in fields and name not in cli.FREE}
+        return kind(**{**kept, **given})
+
+    def _plan(self, given: dict[str, Any]) -> None:
+        """Epochs, batches an epoch and epochs between grids; ends here if the run has them all."""
+        s, path, known = self.settings, self._folder.path, self._record
+        count = len(self.data.images)
+        self._batches_per_epoch = count // s.batch_size
+        if not self._batches_per_epoch:
+            raise DataError(
+                f"--batch-size {s.batch_size} is larger than the {count} training images of {self.data.name};"
+                f" {'use a larger set' if count < 2 else f'give --batch-size {count} or less'}"
+            )
+
+        def epochs_of(images_shown: int) -> int:
+            return max(1, round(images_shown / (self._batches_per_epoch * s.batch_size)))
+
+        self._epochs = s.epochs or epochs_of(s.images)
+        self._sample_every = s.sample_every or max(1, round(self._epochs / GRIDS))
+        if known:
+            asked = self._epochs if {"epochs", "images"} & set(given) else known["epochs"]
+            if asked < known["epochs"]:
+                raise FolderError(f"{path}: was started for {known['epochs']} epochs; they may grow, not shrink to {asked}")
+            self._epochs, self._sample_every = asked, known["sample_every"]
+            if known["state"] == "finished" and asked == known["epochs"]:
+                raise Done(f"{path}: finished already, {asked} epochs; samples are in {path / 'samples'}")
+
+    # --- what a script calls
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.data.shape
+
+    def network(self, kind: type[nn.Module], *arguments: Any) -> Any:
+        """`kind(*arguments)` on the run's device, in its precision, part of every checkpoint."""
+        try:
+            network = kind(*arguments)
+        except ValueError as error:  # an image size it cannot make
+            raise (BadArgument if self.settings.image_size else DataError)(str(error)) from error
+        self._networks[kind.__name__] = network
+        return device.place(network, self.device, self.precision)
+
+    def generator(self, kind: type[nn.Module], *arguments: Any) -> Any:
+        """The network that grids are drawn from and that is saved, to be built again from the same arguments."""
+        self._generator = self.network(kind, *arguments)
+        self._generator_about = {"script": self._script, "class": kind.__name__, "arguments": arguments}
+        return self._generator
+
+    def optimizer(self, kind: type[Optimizer], network: nn.Module, **options: Any) -> Optimizer:
+        """`kind(parameters, **options)`, in one fused kernel where torch has one; part of every checkpoint."""
+        if "fused" in kind.__init__.__code__.co_varnames:
+            options.setdefault("fused", True)
+        optimizer = kind(network.parameters(), **options)
+        self._optimizers.append(optimizer)
+        return optimizer
+
+    def noise(self) -> Tensor:
+        """z ~ N(0, I), (batch size, z_dim)."""
+        return torch.randn(self.settings.batch_size, self.settings.z_dim, device=self.device)
+
+    def sheet(self, name: str, draw: Callable[[Tensor, Tensor], Tensor]) -> None:
+        """A contact sheet beside each grid, in a folder `name`: `draw(real, z)` returns images, 8 a row.
+
+        It gets 8 held-out images and 8 noise vectors, always the same, with all networks in evaluation mode.
+        """
+        self._sheets[name] = draw
+
+    def log(self, values: Mapping[str, Tensor]) -> None:
+        """Adds a step's figures, tensors of no dimensions, to the means of the next row of the log. Does not wait."""
+        for name, value in values.items():
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = (total + value.detach(), count + 1)
+
+    def batches(self) -> Iterator[tuple[int, Tensor]]:
+        """(i, x): the step, counted through epochs and resumes, and real images (B, C, H, W) in [-1, 1].
+
+        An epoch shows every training image once, in an order that depends on seed and epoch alone, but for a last
+        incomplete batch.
+        """
+        self._begin()
+        size = self.settings.batch_size
+        while self._epoch < self._epochs:
+            generator = torch.Generator().manual_seed((self.settings.seed + 1) * 1_000_003 + self._epoch)
+            order = torch.randperm(len(self._images), generator=generator).to(self._images.device)
+            while self._batch < self._batches_per_epoch:
+                yield self._step, self._real(order[self._batch * size : (self._batch + 1) * size])
+                self._step += 1
+                self._batch += 1
+                if self._batch < self._batches_per_epoch:
+                    if self._step % LOG_EVERY == 0:
+                        self._write_row()
+                    self._pause()
+            self._epoch, self._batch = self._epoch + 1, 0
+            self._write_row()
+            if self._epoch in (1, self._epochs) or self._epoch % self._sample_every == 0:
+                self._draw()
+            if self._epoch < self._epochs:
+                self._pause()
+        self._save("finished")
+        print(
+            f"{self._folder.path}: finished, {self._epochs} epochs, {self._images_shown:,} images"
+            f" in {_clock(self._seconds)} ({self._images_shown / self._seconds:,.0f} images/s);"
+            f" samples are in {self._folder.path / 'samples'}"
+        )
+
+    # --- the loop's parts
+
+    def _begin(self) -> None:
+        """From here on the folder exists and is ours."""
+        s, known = self.settings, self._record
+        if self._folder._lock is None:
+            self._folder.lock()
+            if not self._fresh and self._folder.record() is not None:
+                raise cli.Busy(f"{self._folder.path}: another process began this run just now; try again")
+        if self._fresh:
+            self._folder.move_aside()
+        state = self._folder.restore() if known else None
+        self._epoch = self._batch = self._step = 0
+        self._rows: list[dict[str, float]] = []
+        self._sums: dict[str, tuple[Any, int]] = {}
+        self._spent = 0.0  # seconds in earlier starts
+        self._started = self._saved = time.monotonic()
+
+        latents = torch.Generator().manual_seed(s.seed)
+        self._latents = torch.randn(64, s.z_dim, generator=latents).to(self.device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a memory-mapped set is read-only, and nothing writes to it
+            pixels = torch.from_numpy(self.data.images)
+        free = torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else math.inf
+        self._images = pixels.to(self.device) if pixels.nbytes < free / 2 else pixels
+        if state is not None:
+            self._load(state)
+        now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        self._record = {
+            "script": self._script,
+            "state": "running",
+            "flags": {},
+            "settings": {
+                **(known["settings"] if known else {}),
+                **{k: v for k, v in dataclasses.asdict(s).items() if k not in cli.FREE},
+            },
+            "given": known["given"] if known else self._given,
+            "versions": {
+                "project": __version__,
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+            },
+            "device": str(self.device),
+            "precision": self.precision,
+            "threads": torch.get_num_threads(),
+            "dataset": {
+                "name": self.data.name,
+                "fingerprint": self.data.fingerprint,
+                "images": len(self.data.images),
+                "held_out": len(self.data.held_out),
+                "shape": list(self.shape),
+                "classes": list(self.data.classes),
+            },
+            "epochs": self._epochs,
+            "sample_every": self._sample_every,
+            "started": known["started"] if known else now,
+        }
+        self._write_record("running")
+        self._begun = True
+        if not s.quiet:
+            where = f"{self.device}, {self.precision}, {torch.get_num_threads()} threads"
+            what = f"{self.data.name}, {len(self.data.images):,} images of {'x'.join(map(str, self.shape))}"
+            again = f"; goes on after epoch {self._epoch}" if known else ""
+            say(f"{self._folder.path}: {what}, {self._epochs} epochs, {where}{again}")
+        if sys.stderr.isatty() and not s.quiet:
+            from tqdm import tqdm
+
+            total = self._epochs * self._batches_per_epoch * s.batch_size
+            self._bar = tqdm(total=total, initial=self._images_shown, unit="img", unit_scale=True, dynamic_ncols=True)
+
+    def _real(self, chosen: Tensor) -> Tensor:
+        x = self._images[chosen.to(self._images.device)].to(self.device, non_blocking=True)
+        x = x.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
+        if self.settings.flip:
+            mirrored = torch.rand(len(x), 1, 1, 1, device=self.device) < 0.5
+            x = torch.where(mirrored, x.flip(3), x)
+        return x
+
+    @property
+    def _images_shown(self) -> int:
+        return self._step * self.settings.batch_size
+
+    @property
+    def _seconds(self) -> float:
+        return self._spent + time.monotonic() - self._started
+
+    def _write_row(self) -> None:
+        """The means since the last row, to log.csv, TensorBoard and the terminal: the loop's one wait for the device."""
+        names = list(self._sums)
+        means = torch.stack([total.float() / count for total, count in self._sums.values()]).tolist() if names else []
+        self._sums = {}
+        values = {name: float(f"{value:.6g}") for name, value in zip(names, means, strict=True)}
+        epoch = self._epoch + self._batch / self._batches_per_epoch
+        row = {
+            "epoch": round(epoch, 4),
+            "step": self._step,
+            "images": self._images_shown,
+            "seconds": round(self._seconds, 2),
+            **values,
+        }
+        self._rows.append(row)
+        self._folder.append_log(self._rows)
+        wrong = [name for name, value in values.items() if not math.isfinite(value)]
+        if wrong:
+            self._diverge(f"{wrong[0]} is {values[wrong[0]]}")
+        self._folder.board(self._step, values)
+        if self._bar is not None:
+            self._bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
+            self._bar.update(self._images_shown - self._bar.n)
+        elif self._batch == 0 and not self.settings.quiet:
+            rate = self._images_shown / self._seconds
+            left = (self._epochs * self._batches_per_epoch - self._step) * self.settings.batch_size / rate
+            figures = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+            say(f"epoch {self._epoch}/{self._epochs}  {figures}  {rate:,.0f} images/s  {_clock(left)} left")
+
+    def _diverge(self, what: str) -> None:
+        message = f"diverged in epoch {min(self._epoch + 1, self._epochs)}: {what}"
+        self._write_record("diverged", message)
+        raise Diverged(
+            f"{self._folder.path}: {message}; the last good checkpoint and samples are kept."
+            " Try smaller learning rates, with --fresh or another folder"
+        )
+
+    def _draw(self) -> None:
+        """The grid and the contact sheets of this epoch; leaves the random generators as they were."""
+        training = [network for network in self._networks.values() if network.training]
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), torch.no_grad():
+            torch.manual_seed(self.settings.seed)
+            for network in training:
+                network.eval()
+            grid = images.grid(self._generator(self._latents))
+            held_out = torch.from_numpy(np.ascontiguousarray(self.data.held_out[:8]))
+            real = held_out.to(self.device).to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
+            sheets = {name: images.grid(draw(real, self._latents[:8])) for name, draw in self._sheets.items()}
+            for network in training:
+                network.train()
+        file = f"epoch-{self._epoch:04d}.png"
+        for name, picture in {"samples": grid, **sheets}.items():
+            self._folder.write(f"{name}/{file}", images.png(picture))
+        self._folder.board(self._step, {}, grid)
+
+    def _pause(self) -> None:
+        """Between two steps: a checkpoint, or the end if a signal or the time limit asks for it."""
+        now = time.monotonic()
+        if self._signal is not None:
+            name = signal.Signals(self._signal).name
+            self._stop(f"stopped by {name}", 128 + self._signal)
+        elif self.settings.time_limit is not None and now - self._clock >= self.settings.time_limit:
+            self._stop("time limit reached", 0)
+        elif now - self._saved >= self.settings.checkpoint_every:
+            self._checkpoint()
+
+    def _stop(self, why: str, code: int) -> None:
+        self._save("stopped", why)
+        epoch = self._epoch + self._batch / self._batches_per_epoch
+        raise Stopped(
+            f"{self._folder.path}: {why}, epoch {epoch:.1f} of {self._epochs} is saved; the same line goes on", code
+        )
+
+    def _save(self, state: str, message: str = "") -> None:
+        """The end of this start: a checkpoint first, then what people look at."""
+        self._checkpoint()
+        self._folder.write_generator(self._generator, self._generator_about)
+        if self._rows:
+            figures = [name for name in dict.fromkeys(k for row in self._rows for k in row)][4:]
+            losses = [name for name in figures if name.endswith("_loss")]
+            panels = ([losses] if losses else []) + [[name] for name in figures if name not in losses]
+            title = f"{self._script}.py on {self.data.name}"
+            self._folder.write("losses.png", images.curves(self._rows, panels, title))
+        self._folder.write_film()
+        self._write_record(state, message)
+
+    def _checkpoint(self) -> None:
+        """Everything that decides how the run goes on; touches no random generator."""
+        finite = [t.isfinite().all() for net in self._networks.values() for t in net.state_dict().values()]
+        if not torch.stack(finite).all():
+            self._diverge("a weight is not finite")
+        self._folder.write_checkpoint(
+            {
+                "record": self._record,
+                "networks": {name: network.state_dict() for name, network in self._networks.items()},
+                "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+                "random": torch.get_rng_state(),
+                "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+                "epoch": self._epoch,
+                "batch": self._batch,
+                "step": self._step,
+                "rows": json.dumps(self._rows),
+                "sums": {name: [torch.as_tensor(total), count] for name, (total, count) in self._sums.items()},
+                "seconds": self._seconds,
+            }
+        )
+        self._write_record("running")
+        self._saved = time.monotonic()
+
+    def _load(self, state: dict[str, Any]) -> None:
+        try:
+            for name, network in self._networks.items():
+                network.load_state_dict(state["networks"][name])
+            for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise FolderError(
+                f"{self._folder.path}: its checkpoint does not fit the networks of {self._script}.py as it is now"
+                f" ({str(error).splitlines()[0][:80]}); --fresh starts anew"
+            ) from error
+        torch.set_rng_state(state["random"])
+        if state["random_cuda"] is not None:
+            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+        self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
+        self._rows = json.loads(state["rows"])
+        self._sums = {name: (total.to(self.device), count) for name, (total, count) in state["sums"].items()}
+        self._spent = state["seconds"]
+        self._folder.write_log(self._rows)
+
+    def _write_record(self, state: str, message: str = "") -> None:
+        self._record |= {
+            "state": state,
+            "message": message,
+            "epochs_done": self._epoch,
+            "steps": self._step,
+            "images": self._images_shown,
+            "seconds": round(self._seconds, 2),
+            "images_per_second": round(self._images_shown / self._seconds, 1) if self._step else None,
+            "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+        self._folder.write_record(self._record)
+
+    def on_signal(self, number: int, frame: object) -> None:
+        """Asks the loop to stop after this step; before it has begun there is nothing to save."""
+        self._signal = number
+        if not self._begun:
+            raise Stopped(f"stopped by {signal.Signals(number).name} before the first step", 128 + number)
+
+    def close(self, failure: str | None = None) -> None:
+        """Gives the folder back; a run that broke off says so in run.json, where that can still be written."""
+        if self._bar is not None:
+            self._bar.close()
+        if failure and self._begun:
+            try:
+                self._write_record("failed", failure)
+            except FolderError:
+                pass  # the failure itself was that nothing can be written
+        self._folder.release()
+
+
+def _clock(seconds: float) -> str:
+    """1:05 or 2:03:04"""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def launch(main: Callable[[Training], None], settings: type[cli.Settings], doc: str) -> None:
+    """Runs a script's `main` with the settings on the command line, and exits as the README's table of codes says."""
+    clock = time.monotonic()
+    script = Path(main.__code__.co_filename).stem
+    debug = "--debug" in sys.argv
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
+    device.keep_freed_memory()
+    run: Training | None = None
+    failure: str | None = None
+    code = 0
+
+    def on_signal(number: int, frame: object) -> None:
+        if run is None:
+            raise Stopped(f"stopped by {signal.Signals(number).name} before the first step", 128 + number)
+        run.on_signal(number, frame)
+
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup and `&` in a script mean it
+            signal.signal(number, on_signal)
+    try:
+        given = cli.parse(settings, doc, f"{script}.py", sys.argv[1:])
+        run = Training(script, settings, given, clock)
+        main(run)
+    except Refusal as refusal:
+        if debug and not isinstance(refusal, (Done, Stopped)):
+            traceback.print_exc()
+        say(f"{script}.py: {refusal}")
+        code = refusal.code
+        failure = str(refusal) if isinstance(refusal, FolderError) else None
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        reason = str(error).splitlines()[0][:200] if str(error) else ""
+        failure = f"{type(error).__name__}: {reason}"
+        hint = "try a smaller --batch-size" if "memory" in failure.lower() else "--debug shows where"
+        say(f"{script}.py: failed ({failure}); {hint}")
+        code = 1
+    if run is not None:
+        run.close(failure)
+    sys.exit(code)
