@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from common import cli
+from common.device import Flatten, Unflatten
 from common.images import halvings
 from common.train import Training, descend, launch
 
@@ -28,7 +29,9 @@ CODINGS = {"0,1,1": (0.0, 1.0, 1.0), "-1,1,0": (-1.0, 1.0, 0.0)}
 
 @dataclass(frozen=True)
 class Settings(cli.Settings):
-    coding: str = cli.option("0,1,1", "a,b,c: targets for fakes, for real images, and G's for fakes", choices=(*CODINGS,))
+    coding: str = cli.option(
+        "0,1,1", "a,b,c: targets for fakes, for real images, and G's for fakes", choices=(*CODINGS,)
+    )
     images: int = 900_000
 
 
@@ -39,8 +42,8 @@ class Generator(nn.Module):
         super().__init__()
         self.z_dim = z_dim
         times = halvings(shape)
-        side, width = shape[1] >> times, 64 << (times - 1)
-        layers = [nn.Linear(z_dim, width * side**2, bias=False), nn.Unflatten(1, (width, side, side))]
+        side, width = shape[1] >> times, 32 << (times - 1)
+        layers = [nn.Linear(z_dim, width * side**2, bias=False), Unflatten(width, side, side)]
         for _ in range(times - 1):
             layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)]
             width //= 2
@@ -57,12 +60,12 @@ class Discriminator(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int]):
         super().__init__()
-        times, width = halvings(shape), 64
+        times, width = halvings(shape), 32
         layers = [nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for _ in range(times - 1):
             layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]
             width *= 2
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(width * (shape[1] >> times) ** 2, 1), nn.Flatten(0))
+        self.layers = nn.Sequential(*layers, Flatten(), nn.Linear(width * (shape[1] >> times) ** 2, 1), nn.Flatten(0))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)

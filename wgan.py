@@ -20,13 +20,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer, RMSprop
 
 from common import cli
+from common.device import Flatten, Unflatten
 from common.images import halvings
 from common.train import Training, descend, launch
 
 
 @dataclass(frozen=True)
 class Settings(cli.Settings):
-    momentum: float = cli.argument("momentum of both RMSprop optimizers; 0 is the paper's", cli.number(least=0, below=1))
+    momentum: float = cli.argument(
+        "momentum of both RMSprop optimizers; 0 is the paper's", cli.number(least=0, below=1)
+    )
     n_critic: int = cli.option(5, "critic steps a generator step", cli.whole())
     clip: float = cli.option(0.01, "c: the critic's weights stay in [-c, c]", cli.number(above=0))
     images: int = 1_800_000
@@ -39,8 +42,8 @@ class Generator(nn.Module):
         super().__init__()
         self.z_dim = z_dim
         times = halvings(shape)
-        side, width = shape[1] >> times, 64 << (times - 1)
-        layers = [nn.Linear(z_dim, width * side**2, bias=False), nn.Unflatten(1, (width, side, side))]
+        side, width = shape[1] >> times, 32 << (times - 1)
+        layers = [nn.Linear(z_dim, width * side**2, bias=False), Unflatten(width, side, side)]
         for _ in range(times - 1):
             layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)]
             width //= 2
@@ -58,12 +61,12 @@ class Critic(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int]):
         super().__init__()
-        times, width = halvings(shape), 64
+        times, width = halvings(shape), 32
         layers = [nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for _ in range(times - 1):
             layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]
             width *= 2
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(width * (shape[1] >> times) ** 2, 1), nn.Flatten(0))
+        self.layers = nn.Sequential(*layers, Flatten(), nn.Linear(width * (shape[1] >> times) ** 2, 1), nn.Flatten(0))
         self.apply(normal_weights)
 
     def forward(self, x: Tensor) -> Tensor:

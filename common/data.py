@@ -368,7 +368,12 @@ def _cifar10(data_root: str | None) -> tuple[_Part, _Part, tuple[str, ...]]:
     archives = {"cifar-10-batches-bin": "cifar-10-binary.tar.gz", "cifar-10-batches-py": "cifar-10-python.tar.gz"}
 
     def places() -> Iterator[Path]:
-        return (root / place for root in _roots(data_root) for layout in layouts for place in (layout[0], archives[layout[0]]))
+        return (
+            root / place
+            for root in _roots(data_root)
+            for layout in layouts
+            for place in (layout[0], archives[layout[0]])
+        )
 
     place = _found("cifar10", places, "CIFAR10", data_root)
     folder, train_name, test_name, parse = next(
@@ -429,7 +434,9 @@ def _npz(path: Path) -> tuple[_Part, None, tuple[str, ...]]:
     if labels is None:
         return _Part(images, None), None, ()
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
-        raise DataError(f"--dataset {path}: labels are {labels.dtype} {labels.shape}, must be one whole number an image")
+        raise DataError(
+            f"--dataset {path}: labels are {labels.dtype} {labels.shape}, must be one whole number an image"
+        )
     classes, labels = np.unique(labels, return_inverse=True)
     return _Part(images, labels.astype(np.int64)), None, tuple(map(str, classes))
 
@@ -495,7 +502,7 @@ def _listing(path: Path) -> tuple[dict[str, str], Callable[[str], bytes], str]:
 def _image_files(path: Path, image_size: int | None, skip_broken: bool) -> tuple[_Part, _Part | None, tuple[str, ...]]:
     """A folder or zip of images, decoded once into a memory-mapped cache."""
     files, read, identity = _listing(path)
-    names = [name for name in files if name.lower().endswith(SUFFIXES)]
+    names = sorted(name for name in files if name.lower().endswith(SUFFIXES))
     others = [name for name in files if name not in set(names)]
     if not names:
         raise DataError(f"--dataset {path}: no images found (looked for {' '.join(SUFFIXES)})")

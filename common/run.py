@@ -35,7 +35,9 @@ def _sha256(content: bytes) -> str:
 
 
 def _digest_of(record: Mapping[str, Any]) -> str:
-    return _sha256(json.dumps({key: value for key, value in record.items() if key != "sha256"}, sort_keys=True).encode())
+    return _sha256(
+        json.dumps({key: value for key, value in record.items() if key != "sha256"}, sort_keys=True).encode()
+    )
 
 
 class RunFolder:
@@ -65,7 +67,9 @@ class RunFolder:
             # Every checkpoint carries a copy.
             state = self._restore(say_damage=False)
             if state is None:
-                raise FolderError(f"{file}: damaged ({error}) and no checkpoint to rebuild it from; --fresh starts anew") from error
+                raise FolderError(
+                    f"{file}: damaged ({error}) and no checkpoint to rebuild it from; --fresh starts anew"
+                ) from error
             say(f"{file}: damaged ({error}); rebuilt from the checkpoint")
             return state["record"]
         return record

@@ -1,5 +1,6 @@
 """The loop: epochs, batches, when to log, sample, checkpoint and stop. A script's `main(run)` talks to `Training`."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -126,7 +127,9 @@ class Training:
         if known:
             asked = self._epochs if {"epochs", "images"} & set(given) else known["epochs"]
             if asked < known["epochs"]:
-                raise FolderError(f"{path}: was started for {known['epochs']} epochs; they may grow, not shrink to {asked}")
+                raise FolderError(
+                    f"{path}: was started for {known['epochs']} epochs; they may grow, not shrink to {asked}"
+                )
             self._epochs, self._sample_every = asked, known["sample_every"]
             if known["state"] == "finished" and asked == known["epochs"]:
                 raise Done(f"{path}: finished already, {asked} epochs; samples are in {path / 'samples'}")
@@ -297,7 +300,7 @@ class Training:
         return self._spent + time.monotonic() - self._started
 
     def _write_row(self) -> None:
-        """The means since the last row, to log.csv, TensorBoard and the terminal: the loop's one wait for the device."""
+        """The means since the last row, to log, TensorBoard and terminal: the loop's one wait for the device."""
         names = list(self._sums)
         means = torch.stack([total.float() / count for total, count in self._sums.values()]).tolist() if names else []
         self._sums = {}
@@ -375,7 +378,7 @@ class Training:
         self._checkpoint()
         self._folder.write_generator(self._generator, self._generator_about)
         if self._rows:
-            figures = [name for name in dict.fromkeys(k for row in self._rows for k in row)][4:]
+            figures = list(dict.fromkeys(k for row in self._rows for k in row))[4:]
             losses = [name for name in figures if name.endswith("_loss")]
             panels = ([losses] if losses else []) + [[name] for name in figures if name not in losses]
             title = f"{self._script}.py on {self.data.name}"
@@ -450,10 +453,8 @@ class Training:
         if self._bar is not None:
             self._bar.close()
         if failure and self._begun:
-            try:
+            with contextlib.suppress(FolderError):  # the failure may be that nothing can be written
                 self._write_record("failed", failure)
-            except FolderError:
-                pass  # the failure itself was that nothing can be written
         self._folder.release()
 
 

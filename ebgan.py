@@ -1,0 +1,146 @@
+"""Energy-based Generative Adversarial Network
+Zhao, Mathieu, LeCun, 2016, arXiv 1609.03126
+
+    L_D = D(x) + [m - D(G(z))]^+                                                                             (eq. 1)
+    L_G = D(G(z)) + 0.1 f_PT(S)                                                                    (eq. 2, eq. 14)
+    f_PT(S) = 1/(N(N-1)) sum_i sum_{j != i} (S_i . S_j / (|S_i| |S_j|))^2       S: the encoder's output on a batch
+
+The discriminator is an autoencoder; the energy D(x) it outputs is its reconstruction error. The pulling-away term
+keeps the fakes' codes apart; many copies drop its square. Adam for both networks, as in the paper.
+
+The margin m belongs to the energy's scale. The paper's energy is the norm |Dec(Enc(x)) - x| (eq. 13) and its margin
+for MNIST is 10. Here the energy is the mean squared error over an image's values, norm^2 / (C H W), which does not
+grow with the image, so the same margin reads 10^2 / 784 = 0.128: the default, for images in [-1, 1] of any size.
+`hinge_active` in the log is the share of fakes with D(G(z)) < m.
+
+Departures: the paper's MNIST networks are fully connected, of many sizes; these are convolutional ones, as in its
+larger experiments, with a code of 32 numbers.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from common import cli
+from common.device import Flatten, Unflatten
+from common.images import halvings
+from common.train import Training, descend, launch
+
+
+@dataclass(frozen=True)
+class Settings(cli.Settings):
+    margin: float = cli.option(0.128, "m, on the scale of the mean squared error", cli.number(above=0))
+    pt_weight: float = cli.option(0.1, "weight of the pulling-away term; 0 turns it off", cli.number(least=0))
+    images: int = 800_000
+
+
+class Generator(nn.Module):
+    """z (N, z_dim) -> images (N, C, H, W) in [-1, 1]."""
+
+    def __init__(self, z_dim: int, shape: tuple[int, int, int]):
+        super().__init__()
+        self.z_dim = z_dim
+        times = halvings(shape)
+        side, width = shape[1] >> times, 32 << (times - 1)
+        layers = [nn.Linear(z_dim, width * side**2, bias=False), Unflatten(width, side, side)]
+        for _ in range(times - 1):
+            layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)]
+            width //= 2
+        self.layers = nn.Sequential(
+            *layers, nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, shape[0], 4, 2, 1), nn.Tanh()
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z)
+
+
+class Autoencoder(nn.Module):
+    """Images (N, C, H, W) -> their reconstructions (N, C, H, W) and the encoder's output (N, code)."""
+
+    def __init__(self, shape: tuple[int, int, int], code: int = 32):
+        super().__init__()
+        times, width = halvings(shape), 32
+        encoder = [nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        decoder = [nn.ConvTranspose2d(width, shape[0], 4, 2, 1)]  # no tanh: it saturates at lr 1e-3, and D dies
+        for _ in range(times - 1):
+            encoder += [nn.Conv2d(width, 2 * width, 4, 2, 1), nn.LeakyReLU(0.2)]
+            decoder = [nn.ConvTranspose2d(2 * width, width, 4, 2, 1), nn.LeakyReLU(0.2), *decoder]
+            width *= 2
+        side = shape[1] >> times
+        self.encoder = nn.Sequential(*encoder, Flatten(), nn.Linear(width * side**2, code))
+        self.decoder = nn.Sequential(
+            nn.Linear(code, width * side**2), nn.LeakyReLU(0.2), Unflatten(width, side, side), *decoder
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        code = self.encoder(x)
+        return self.decoder(code), code
+
+
+def energy(x: Tensor, reconstruction: Tensor) -> Tensor:
+    """D(x), (N,): each image's mean squared reconstruction error; eq. 13, squared and divided by C H W."""
+    return (reconstruction - x).square().flatten(1).mean(1)
+
+
+def discriminator_loss(real_energy: Tensor, fake_energy: Tensor, margin: float) -> Tensor:
+    """D(x) + [m - D(G(z))]^+, eq. 1, averaged over the batch."""
+    return real_energy.mean() + F.relu(margin - fake_energy).mean()
+
+
+def pulling_away_term(codes: Tensor) -> Tensor:
+    """f_PT of eq. 14: the mean squared cosine between different rows of (N, code)."""
+    n = len(codes)
+    codes = F.normalize(codes)
+    squared_cosines = (codes @ codes.T).square()
+    return (squared_cosines.sum() - squared_cosines.diagonal().sum()) / (n * (n - 1))
+
+
+def generator_loss(fake_energy: Tensor, fake_codes: Tensor, pt_weight: float) -> Tensor:
+    """D(G(z)), eq. 2, plus the weighted pulling-away term, eq. 14."""
+    loss = fake_energy.mean()
+    return loss + pt_weight * pulling_away_term(fake_codes) if pt_weight else loss
+
+
+def discriminator_step(
+    D: nn.Module, G: nn.Module, opt_D: Optimizer, x: Tensor, z: Tensor, margin: float
+) -> dict[str, Tensor]:
+    with torch.no_grad():
+        fake = G(z)
+    real_energy, fake_energy = energy(x, D(x)[0]), energy(fake, D(fake)[0])
+    loss = discriminator_loss(real_energy, fake_energy, margin)
+    descend(loss, opt_D)
+    return {
+        "d_loss": loss,
+        "real_energy": real_energy.mean(),
+        "fake_energy": fake_energy.mean(),
+        "hinge_active": (fake_energy < margin).float().mean(),
+    }
+
+
+def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor, pt_weight: float) -> dict[str, Tensor]:
+    fake = G(z)
+    reconstruction, codes = D(fake)
+    loss = generator_loss(energy(fake, reconstruction), codes, pt_weight)
+    descend(loss, opt_G)
+    return {"g_loss": loss}
+
+
+def main(run: Training) -> None:
+    s = run.settings
+    G = run.generator(Generator, s.z_dim, run.shape)
+    D = run.network(Autoencoder, run.shape)
+    opt_G = run.optimizer(Adam, G, lr=s.lr_g, betas=(s.momentum, 0.999))
+    opt_D = run.optimizer(Adam, D, lr=s.lr_d, betas=(s.momentum, 0.999))
+    # Four rows: real, reconstructed real, generated, reconstructed generated.
+    run.sheet("reconstructions", lambda x, z: torch.cat([x, D(x)[0], G(z), D(G(z))[0]]))
+
+    for _, x in run.batches():
+        run.log(discriminator_step(D, G, opt_D, x, run.noise(), s.margin))
+        run.log(generator_step(D, G, opt_G, run.noise(), s.pt_weight))
+
+
+if __name__ == "__main__":
+    launch(main, Settings, __doc__)

@@ -1,0 +1,95 @@
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+HOME = Path(__file__).resolve().parent.parent
+REAL_DATA = HOME.parent / "shared" / "data"
+sys.path.insert(0, str(HOME))
+
+SCRIPTS = ("gan", "wgan", "ebgan", "lsgan")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory):
+    """Nothing of the user's own cache or data is read or written."""
+    from common import data
+
+    os.environ["GAN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ.pop("GAN_DATA", None)
+    data.cache_folder.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real data in {REAL_DATA}")
+    return REAL_DATA
+
+
+class Outcome:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def lines(self):
+        return self.err.strip().splitlines()
+
+
+@pytest.fixture
+def start(capfd, monkeypatch):
+    """start("wgan", ...) runs a script with these arguments in this process: quick, for what ends before training."""
+
+    def run(script, *arguments):
+        from common import train
+
+        module = importlib.import_module(script)
+        monkeypatch.setattr(sys, "argv", [f"{script}.py", *map(str, arguments)])
+        before = {number: signal.getsignal(number) for number in train.SIGNALS}
+        capfd.readouterr()
+        try:
+            train.launch(module.main, module.Settings, module.__doc__)
+        except SystemExit as end:
+            out, err = capfd.readouterr()
+            return Outcome(end.code, out, err)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    return run
+
+
+def command(script, *arguments):
+    return [sys.executable, str(HOME / f"{script}.py"), *map(str, arguments)]
+
+
+@pytest.fixture
+def shell():
+    """shell("wgan", ...) runs a script as a user does, in a process of its own."""
+
+    def run(script, *arguments, env=None, timeout=120):
+        done = subprocess.run(
+            command(script, *arguments),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**os.environ, **(env or {})},
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def patterns():
+    """patterns(n, size, channels): n different uint8 images (n, size, size, channels)."""
+
+    def make(count, size=12, channels=1, seed=0):
+        return np.random.default_rng(seed).integers(0, 256, (count, size, size, channels), dtype=np.uint8)
+
+    return make

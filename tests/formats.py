@@ -1,0 +1,59 @@
+"""Writes data sets in their real formats."""
+
+import gzip
+import pickle
+import struct
+
+import numpy as np
+from PIL import Image
+
+
+def write_idx(path, array, zipped=True):
+    """LeCun's idx: two zero bytes, 8 for uint8, the number of dimensions, the sizes big-endian, the bytes."""
+    content = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(content) if zipped else content)
+
+
+def write_mnist(folder, train=120, test=30, size=28, zipped=True, seed=0):
+    """The four files; returns training images and labels."""
+    random = np.random.default_rng(seed)
+    ending = ".gz" if zipped else ""
+    written = []
+    for split, count in (("train", train), ("t10k", test)):
+        images, labels = random.integers(0, 256, (count, size, size)), np.arange(count) % 10
+        write_idx(folder / f"{split}-images-idx3-ubyte{ending}", images, zipped)
+        write_idx(folder / f"{split}-labels-idx1-ubyte{ending}", labels, zipped)
+        written += [images.astype(np.uint8), labels]
+    return written
+
+
+def write_cifar_binary(folder, count=20):
+    """CIFAR-10's binary version: a label byte, then 1,024 red, green and blue ones."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    batches = []
+    for name in [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]:
+        records = random.integers(0, 256, (count, 3073), dtype=np.uint8)
+        records[:, 0] = np.arange(count) % 10
+        (folder / name).write_bytes(records.tobytes())
+        batches.append(records)
+    return batches
+
+
+def write_cifar_pickles(folder, batches):
+    """The same images as the pickles that torchvision downloads: protocol 2, byte keys, a list of labels."""
+    folder.mkdir(parents=True)
+    for name, records in zip([f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"], batches, strict=True):
+        content = {b"batch_label": b"x", b"labels": records[:, 0].tolist(), b"data": records[:, 1:].copy()}
+        (folder / name).write_bytes(pickle.dumps(content, protocol=2))
+
+
+def write_pictures(folder, count, size=(20, 20), suffix="png", mode="RGB", seed=0, classes=()):
+    """Random pictures; spread over the folders `classes` if there are any."""
+    random = np.random.default_rng(seed)
+    for i in range(count):
+        target = folder / classes[i % len(classes)] if classes else folder
+        target.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).convert(mode).save(target / f"{i:04d}.{suffix}")

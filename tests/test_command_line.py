@@ -1,0 +1,213 @@
+"""Bad input: one line on standard error that says what is wrong and what to do, the exit code, nothing half-made."""
+
+import os
+import time
+
+import numpy as np
+import pytest
+from conftest import SCRIPTS
+from formats import write_mnist, write_pictures
+
+from common import cli
+
+GOOD = ("2e-4", "2e-4", "0.5")
+
+
+def refused(outcome, code, *said):
+    assert outcome.code == code, outcome.err
+    assert len(outcome.lines) == 1, outcome.err
+    for text in said:
+        assert text in outcome.err
+    assert outcome.out == ""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    yield tmp_path / "out" / "run"
+    assert not (tmp_path / "out").exists(), "a refused line left something behind"
+
+
+@pytest.mark.parametrize("rate", ["nan", "inf", "-inf", "0", "-1e-4", "-0.1", "1e999", "fast", ""])
+@pytest.mark.parametrize("place", [0, 1])
+def test_learning_rates(start, folder, rate, place):
+    line = [*GOOD, folder]
+    line[place] = rate
+    refused(start("wgan", *line), 2, ("lr_g", "lr_d")[place], "must be a finite number above 0", repr(rate))
+
+
+@pytest.mark.parametrize("momentum", ["1", "1.5", "-0.1", "nan"])
+def test_momentum(start, folder, momentum):
+    refused(start("gan", "2e-4", "2e-4", momentum, folder), 2, "momentum", "at least 0 and below 1")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_missing_and_extra_arguments(start, folder, script):
+    refused(start(script), 2, "missing lr_g, lr_d, momentum, folder", f"for example: python {script}.py")
+    refused(start(script, "2e-4", "2e-4", "0.5"), 2, "missing folder")
+    refused(start(script, *GOOD, folder, "more"), 2, "more")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--epoch", "3"), "--epoch"),  # no abbreviations
+        (("--epochs", "0"), "--epochs: must be a whole number, at least 1"),
+        (("--epochs", "-5"), "not '-5'"),
+        (("--epochs", "2.5"), "not '2.5'"),
+        (("--epochs", "3", "--images", "5000"), "give one of them"),
+        (("--batch-size", "1"), "at least 2"),
+        (("--time-limit", "soon"), "such as 90s, 50m or 1h30m"),
+        (("--device", "tpu"), "must be auto, cpu, cuda or cuda:N"),
+        (("--precision", "fp8"), "--precision"),
+        (("--loss", "hinge"), "--loss"),
+        (("--dropout", "1"), "--dropout"),
+        (("--image-size", "x"), "--image-size"),
+    ],
+)
+def test_options(start, folder, options, said):
+    refused(start("gan", *GOOD, folder, "--dataset", "digits", *options), 2, said)
+
+
+def test_cuda_without_cuda(start, folder, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    refused(start("gan", *GOOD, folder, "--dataset", "digits", "--device", "cuda"), 2, "no CUDA", "--device cpu")
+
+
+def test_an_unknown_data_set(start, folder):
+    refused(start("gan", *GOOD, folder, "--dataset", "minst"), 3, "minst", "fashion-mnist")
+
+
+def test_a_named_set_that_is_not_there(start, folder, tmp_path, monkeypatch):
+    from common import data
+
+    monkeypatch.setattr(data, "_fetch", lambda title, staging: "no network")
+    root = tmp_path / "root"
+    refused(start("gan", *GOOD, folder, "--dataset", "kmnist", "--data-root", root), 3, "KMNIST", "no network")
+    assert not root.exists()
+
+
+def test_truncated_idx(start, folder, tmp_path):
+    write_mnist(tmp_path / "MNIST")
+    file = tmp_path / "MNIST" / "train-images-idx3-ubyte.gz"
+    file.write_bytes(file.read_bytes()[:5000])
+    refused(start("gan", *GOOD, folder, "--dataset", "mnist", "--data-root", tmp_path), 3, file.name, "replace")
+
+
+def test_truncated_zip(start, folder, tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"PK\3\4 and then nothing")
+    refused(start("gan", *GOOD, folder, "--dataset", tmp_path / "a.zip"), 3, "a.zip", "replace")
+
+
+def test_folders_that_hold_no_set(start, folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    refused(start("gan", *GOOD, folder, "--dataset", tmp_path / "empty"), 3, "no images found (looked for .png")
+    write_pictures(tmp_path / "one", 1)
+    refused(start("gan", *GOOD, folder, "--dataset", tmp_path / "one"), 3, "holds 1 image")
+
+
+def test_a_broken_image_is_named(start, folder, tmp_path):
+    write_pictures(tmp_path / "set", 80)
+    (tmp_path / "set" / "0042.png").write_bytes(b"\x89PNG")
+    refused(start("gan", *GOOD, folder, "--dataset", tmp_path / "set"), 3, "0042.png", "--skip-broken")
+
+
+def test_text_files_and_skipped_images_do_not_stop_a_run(start, tmp_path):
+    write_pictures(tmp_path / "set", 80)
+    (tmp_path / "set" / "0042.png").write_bytes(b"\x89PNG")
+    (tmp_path / "set" / "notes.txt").write_text("notes")
+    done = start("gan", *GOOD, tmp_path / "run", "--dataset", tmp_path / "set", "--skip-broken", "--epochs", 1)
+    assert done.code == 0, done.err
+    assert "left out 1 image(s)" in done.err and "notes.txt" in done.err
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [(np.zeros((80, 8, 8)), "float64, must be uint8"), (np.zeros((80, 64), np.uint8), "must be (N, H, W)")],
+    ids=["floats", "dimensions"],
+)
+def test_npz(start, folder, tmp_path, images, said):
+    np.savez(tmp_path / "set.npz", images=images)
+    refused(start("gan", *GOOD, folder, "--dataset", tmp_path / "set.npz"), 3, said)
+
+
+def test_a_batch_larger_than_the_data(start, folder):
+    line = (*GOOD, folder, "--dataset", "digits", "--batch-size", "5000")
+    refused(start("gan", *line), 3, "larger than the 1618 training images", "--batch-size 1618")
+
+
+@pytest.mark.parametrize("script", ["wgan", "ebgan", "lsgan"])
+def test_an_image_size_a_network_cannot_make(start, folder, script):
+    line = (*GOOD, folder, "--dataset", "digits", "--image-size", "30")
+    refused(start(script, *line), 2, "cannot make images of 30x30", "--image-size 28, 32 or 64")
+
+
+def test_data_of_a_size_a_network_cannot_make(start, folder, tmp_path, patterns):
+    np.savez(tmp_path / "set.npz", images=patterns(300, size=30))
+    refused(start("lsgan", *GOOD, folder, "--dataset", tmp_path / "set.npz"), 3, "30x30", "--image-size")
+
+
+def test_a_folder_that_is_a_file(start, tmp_path):
+    (tmp_path / "file").write_text("x")
+    refused(start("gan", *GOOD, tmp_path / "file", "--dataset", "digits"), 5, "is a file")
+    refused(start("gan", *GOOD, tmp_path / "file" / "run", "--dataset", "digits"), 5, "is a file")
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_a_folder_that_is_read_only(start, folder, monkeypatch):
+    """Root may write anywhere, so the answer of os.access is put there for it."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    refused(start("gan", *GOOD, folder, "--dataset", "digits"), 5, "cannot be written to")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="needs a file system that cannot be written to")
+def test_a_file_system_that_cannot_be_written_to(start):
+    refused(start("gan", *GOOD, "/proc/self/run", "--dataset", "digits"), 5, "/proc/self")
+
+
+def test_an_error_has_a_traceback_only_under_debug(start, folder, monkeypatch):
+    from common import data
+
+    def broken(*_):
+        raise RuntimeError("something nobody thought of")
+
+    monkeypatch.setattr(data, "load", broken)
+    refused(start("gan", *GOOD, folder), 1, "something nobody thought of", "--debug")
+    assert "Traceback" in start("gan", *GOOD, folder, "--debug").err
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_names_paper_and_momentum(shell, script):
+    began = time.monotonic()
+    shown = shell(script, "--help")
+    assert shown.code == 0 and "arXiv" in shown.out and shown.err == ""
+    assert ("RMSprop" if script == "wgan" else "β1") in shown.out
+    assert "--sample-every" in shown.out and time.monotonic() - began < 30
+
+
+def test_quick_answers_import_no_slow_library(shell):
+    """What --help and refusals need is torch alone; this is what keeps them under three seconds."""
+    import subprocess
+    import sys
+
+    from conftest import HOME
+
+    code = """
+import runpy, sys
+sys.argv = ["gan.py", "--help"]
+try:
+    runpy.run_path("gan.py", run_name="__main__")
+except SystemExit:
+    slow = ("torchvision", "matplotlib", "tensorboard", "sklearn")
+    print([name for name in slow if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=HOME, capture_output=True, text=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("50m", 3000), ("1h30m", 5400), ("0.5s", 0.5), ("2h", 7200)]
+)
+def test_durations(text, seconds):
+    assert cli.duration(text) == seconds

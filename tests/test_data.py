@@ -1,0 +1,458 @@
+"""Every format that `--dataset` reads, and every one it refuses."""
+
+import io
+import pickle
+import shutil
+import socket
+import tarfile
+import threading
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from formats import write_cifar_binary, write_cifar_pickles, write_idx, write_mnist, write_pictures
+from PIL import Image
+
+from common import data
+from common.cli import DataError
+
+
+@pytest.fixture(autouse=True)
+def a_cache_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_CACHE", str(tmp_path / "cache"))
+    data.cache_folder.cache_clear()
+    yield
+    data.cache_folder.cache_clear()
+
+
+# --- named sets
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("place", ["MNIST/raw", "MNIST", "mnist", "."])
+def test_mnist_is_read_from_where_people_keep_it(tmp_path, place, zipped):
+    images, labels, test_images, _ = write_mnist(tmp_path / "root" / place, zipped=zipped)
+    read = data.load("mnist", str(tmp_path / "root"))
+    assert read.shape == (1, 28, 28) and len(read.classes) == 10
+    assert np.array_equal(read.images[:, 0], images) and np.array_equal(read.labels, labels)
+    assert np.array_equal(read.held_out[:, 0], test_images)
+
+
+def test_idx_files_are_read_from_a_read_only_folder_and_left_as_they_are(tmp_path):
+    write_mnist(tmp_path / "FashionMNIST" / "raw")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "FashionMNIST" / "raw").iterdir()}
+    (tmp_path / "FashionMNIST" / "raw").chmod(0o555)
+    assert len(data.load("fashion-mnist", str(tmp_path)).images) == 120
+    assert {file.name: file.read_bytes() for file in (tmp_path / "FashionMNIST" / "raw").iterdir()} == before
+
+
+def test_the_environment_names_a_data_root(tmp_path, monkeypatch):
+    write_mnist(tmp_path / "KMNIST" / "raw")
+    monkeypatch.setenv("GAN_DATA", str(tmp_path))
+    assert len(data.load("kmnist").images) == 120
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_truncated_idx_is_named(tmp_path, zipped):
+    write_mnist(tmp_path / "MNIST" / "raw", zipped=zipped)
+    file = next((tmp_path / "MNIST" / "raw").glob("train-images*"))
+    file.write_bytes(file.read_bytes()[:-500])
+    with pytest.raises(DataError, match=r"train-images.*truncated or damaged.*replace"):
+        data.load("mnist", str(tmp_path))
+    assert not list((tmp_path / "cache").rglob(".tmp-*"))
+
+
+def test_a_missing_idx_file_is_named(tmp_path):
+    write_mnist(tmp_path / "MNIST" / "raw")
+    next((tmp_path / "MNIST" / "raw").glob("t10k-labels*")).unlink()
+    with pytest.raises(DataError, match="no t10k-labels file"):
+        data.load("mnist", str(tmp_path))
+
+
+def test_images_and_labels_must_match(tmp_path):
+    write_mnist(tmp_path / "MNIST" / "raw")
+    write_idx(tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte.gz", np.zeros(7))
+    with pytest.raises(DataError, match="120 train images but 7 labels"):
+        data.load("mnist", str(tmp_path))
+
+
+def test_cifar_reads_the_same_from_binary_pickles_and_archive(tmp_path):
+    batches = write_cifar_binary(tmp_path / "a" / "cifar-10-batches-bin")
+    write_cifar_pickles(tmp_path / "b" / "cifar-10-batches-py", batches)
+    (tmp_path / "c").mkdir()
+    with tarfile.open(tmp_path / "c" / "cifar-10-python.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "b" / "cifar-10-batches-py", "cifar-10-batches-py")
+    sets = [data.load("cifar10", str(tmp_path / place)) for place in "abc"]
+    assert sets[0].shape == (3, 32, 32) and len(sets[0].images) == 100 and len(sets[0].held_out) == 20
+    assert len({read.fingerprint for read in sets}) == 1
+    first = batches[0][0]
+    assert np.array_equal(sets[0].images[0].reshape(-1), first[1:]) and sets[0].labels[0] == first[0]
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "exploded"), "w"))
+
+    write_cifar_pickles(tmp_path / "cifar-10-batches-py", [np.zeros((4, 3073), np.uint8)] * 6)
+    (tmp_path / "cifar-10-batches-py" / "data_batch_3").write_bytes(pickle.dumps({b"data": Bomb()}))
+    with pytest.raises(DataError, match=r"data_batch_3.*open"):
+        data.load("cifar10", str(tmp_path))
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_truncated_cifar_is_named(tmp_path):
+    write_cifar_binary(tmp_path / "cifar-10-batches-bin")
+    file = tmp_path / "cifar-10-batches-bin" / "data_batch_2.bin"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"data_batch_2\.bin"):
+        data.load("cifar10", str(tmp_path))
+
+
+def test_digits_hold_out_a_tenth_that_is_never_trained_on():
+    digits = data.load("digits")
+    assert digits.shape == (1, 8, 8) and len(digits.classes) == 10 and digits.images.max() == 255
+    assert len(digits.images) + len(digits.held_out) == 1797 and len(digits.held_out) >= 179
+    assert not {image.tobytes() for image in digits.images} & {image.tobytes() for image in digits.held_out}
+
+
+def test_without_a_name_digits_stand_in_for_mnist_and_say_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(data, "_fetch", lambda title, staging: "no network")
+    monkeypatch.setattr(data, "_roots", lambda data_root: [tmp_path / "nothing"])
+    assert data.load(None).name == "digits"
+    assert "USING digits, NOT MNIST" in capsys.readouterr().err
+    with pytest.raises(DataError, match=r"MNIST is not in .*download failed"):
+        data.load("mnist")
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_the_real_digits(real_data):
+    mnist = data.load("mnist", str(real_data))
+    assert (len(mnist.images), len(mnist.held_out), len(mnist.classes)) == (10_000, 10_000, 10)
+    assert np.bincount(mnist.labels, minlength=10).min() > 800
+
+
+def test_the_real_colour_images(real_data):
+    with zipfile.ZipFile(real_data / "cifar10-jpeg.zip") as archive:
+        names = [name for name in archive.namelist() if name.endswith("0000.jpg") or name.endswith("0001.jpg")]
+        small = data.cache_folder() / "small.zip"
+        with zipfile.ZipFile(small, "w") as copy:
+            for name in names:
+                copy.writestr(name, archive.read(name))
+    cifar = data.load(str(small))
+    assert cifar.shape == (3, 32, 32) and len(cifar.classes) == 10
+    assert (len(cifar.images), len(cifar.held_out)) == (20, 20)
+
+
+# --- downloads
+
+
+@pytest.fixture
+def silent_server():
+    """serve(answer) listens on the loopback and handles each connection with `answer(socket)`."""
+    listeners = []
+
+    def serve(answer):
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def accept():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+    yield serve
+    for listener in listeners:
+        listener.close()
+
+
+def keep_silent(connection):
+    time.sleep(60)
+
+
+def trickle(connection):
+    try:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 9000000\r\n\r\n")
+        for _ in range(600):
+            connection.sendall(b"x")
+            time.sleep(0.1)
+    except OSError:
+        pass
+
+
+@pytest.mark.parametrize("answer", [keep_silent, trickle])
+def test_an_unreachable_download_is_given_up_within_five_seconds(tmp_path, monkeypatch, silent_server, answer):
+    # KMNIST's server is asked over plain http, so a proxy sees the request itself.
+    monkeypatch.setenv("http_proxy", silent_server(answer))
+    began = []
+    real_popen = data.subprocess.Popen
+
+    def popen(*arguments, **options):
+        child = real_popen(*arguments, **options)
+        readline = child.stdout.readline
+        child.stdout = type(
+            "Pipe",
+            (),
+            {"readline": lambda self: (readline(), began.append(time.monotonic())), "close": lambda self: None},
+        )()
+        return child
+
+    monkeypatch.setattr(data.subprocess, "Popen", popen)
+    with pytest.raises(DataError, match="no answer within 5 s"):
+        data.load("kmnist", str(tmp_path / "root"))
+    assert time.monotonic() - began[0] < 5.5
+    assert not (tmp_path / "root").exists(), "something was left half-made"
+
+
+def serve_folder(folder):
+    def answer(connection):
+        request = connection.recv(65536).split()[1].decode().rsplit("/", 1)[-1]
+        content = (folder / request).read_bytes()
+        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+        connection.close()
+
+    return answer
+
+
+def test_a_download_arrives_whole_under_its_name(tmp_path, monkeypatch, silent_server):
+    """torchvision's own download code, in this process, from a local mirror with files in the real format."""
+    import hashlib
+
+    from torchvision.datasets import MNIST
+
+    from common import fetch
+
+    write_mnist(tmp_path / "mirror")
+    sums = [(file.name, hashlib.md5(file.read_bytes()).hexdigest()) for file in (tmp_path / "mirror").iterdir()]
+    monkeypatch.setattr(MNIST, "mirrors", [silent_server(serve_folder(tmp_path / "mirror"))])
+    monkeypatch.setattr(MNIST, "resources", sums)
+    monkeypatch.setattr(data, "_fetch", lambda title, staging: fetch.fetch(title, str(staging)))
+    read = data.load("mnist", str(tmp_path / "root"))
+    assert len(read.images) == 120
+    assert sorted(path.name for path in (tmp_path / "root").iterdir()) == [".download.lock", "MNIST"]
+
+
+def test_a_download_with_the_wrong_checksum_is_refused(tmp_path, monkeypatch, silent_server):
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        write_idx(tmp_path / "mirror" / f"{name}-ubyte.gz", np.zeros((4, 4)))
+    monkeypatch.setenv("http_proxy", silent_server(serve_folder(tmp_path / "mirror")))
+    with pytest.raises(DataError, match="download failed"):
+        data.load("kmnist", str(tmp_path / "root"))
+    assert not (tmp_path / "root").exists()
+
+
+# --- folders, zips
+
+
+def test_a_folder_with_a_class_a_subfolder(tmp_path):
+    write_pictures(tmp_path / "set", 40, classes=("cat", "dog"))
+    read = data.load(str(tmp_path / "set"))
+    assert read.classes == ("cat", "dog") and read.shape == (3, 20, 20)
+    assert len(read.images) + len(read.held_out) == 40 and len(read.held_out) == 4
+    assert set(read.labels) == {0, 1}
+
+
+def test_split_folders_are_splits(tmp_path):
+    write_pictures(tmp_path / "set" / "train", 12, classes=("a", "b", "c"))
+    write_pictures(tmp_path / "set" / "val", 5, classes=("a",), seed=1)
+    write_pictures(tmp_path / "set" / "test", 6, classes=("b", "c"), seed=2)
+    read = data.load(str(tmp_path / "set"))
+    assert (len(read.images), len(read.held_out), read.classes) == (12, 6, ("a", "b", "c"))
+    assert set(read.held_out_labels) == {1, 2}
+
+
+def test_a_zip_reads_as_the_folder_it_holds(tmp_path):
+    write_pictures(tmp_path / "set", 30, classes=("cat", "dog"))
+    shutil.make_archive(str(tmp_path / "flat"), "zip", tmp_path / "set")
+    shutil.make_archive(str(tmp_path / "wrapped"), "zip", tmp_path, "set")
+    sets = [data.load(str(tmp_path / name)) for name in ("set", "flat.zip", "wrapped.zip")]
+    assert len({read.fingerprint for read in sets}) == 1 and sets[0].classes == ("cat", "dog")
+
+
+def test_images_of_mixed_sizes_are_cropped_at_the_centre_and_scaled(tmp_path, capsys):
+    (tmp_path / "set").mkdir()
+    for i in range(4):
+        picture = Image.new("RGB", (300, 100), "red")
+        picture.paste((0, 0, 40 + i), (100, 0, 200, 100))  # the central square is blue
+        picture.save(tmp_path / "set" / f"{i}.png")
+    Image.new("RGB", (50, 60), (0, 0, 9)).save(tmp_path / "set" / "other.png")
+    read = data.load(str(tmp_path / "set"))
+    assert read.shape == (3, 64, 64) and "scaled to 64" in capsys.readouterr().err
+    assert read.images[:, 0].max() < 32, "the red sides were not cropped"  # the filter reads a little beyond the edge
+    assert data.load(str(tmp_path / "set"), image_size=32).shape == (3, 32, 32)
+
+
+def decoded(picture, tmp_path, suffix="png", **options):
+    folder = tmp_path / f"one-{picture.mode}-{suffix}".replace(";", "")
+    folder.mkdir()
+    picture.save(folder / f"a.{suffix}", **options)
+    Image.new("RGB", picture.size).save(folder / "z.png")
+    read = data.load(str(folder))
+    return next(image for image in (*read.images, *read.held_out) if image.any()).transpose(1, 2, 0)
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    picture = Image.new("RGB", (8, 8))
+    picture.paste((255, 255, 255), (0, 0, 8, 2))  # a white top
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    image = decoded(picture, tmp_path, "png", exif=exif)
+    assert image[-1].min() == 255 and image[0].max() == 0
+
+
+def test_transparency_is_laid_over_white(tmp_path):
+    picture = Image.new("RGBA", (8, 8), (10, 20, 30, 0))
+    picture.putpixel((3, 3), (10, 20, 30, 255))
+    image = decoded(picture, tmp_path)
+    assert image[0, 0].tolist() == [255, 255, 255] and image[3, 3].tolist() == [10, 20, 30]
+
+
+def test_palette_cmyk_and_sixteen_bits_are_converted(tmp_path):
+    palette = Image.new("RGB", (8, 8), (0, 200, 0)).convert("P", palette=Image.Palette.ADAPTIVE)
+    assert decoded(palette, tmp_path)[0, 0].tolist() == [0, 200, 0]
+    red, green, _ = decoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), tmp_path, "jpg")[4, 4].tolist()
+    assert red > 200 and green < 60
+    sixteen = Image.fromarray(np.full((8, 8), 0x8000, np.uint16))
+    assert decoded(sixteen, tmp_path)[0, 0].tolist() == [128, 128, 128]
+
+
+def test_grey_pictures_have_one_channel(tmp_path):
+    write_pictures(tmp_path / "set", 10, mode="L")
+    assert data.load(str(tmp_path / "set")).shape == (1, 20, 20)
+
+
+def test_nothing_is_decoded_twice(tmp_path, monkeypatch):
+    write_pictures(tmp_path / "set", 10)
+    first = data.load(str(tmp_path / "set"))
+    monkeypatch.setattr(Image, "open", lambda *_: pytest.fail("decoded again"))
+    assert data.load(str(tmp_path / "set")).fingerprint == first.fingerprint
+
+
+def test_a_changed_folder_is_decoded_anew(tmp_path):
+    write_pictures(tmp_path / "set", 10)
+    first = data.load(str(tmp_path / "set"))
+    write_pictures(tmp_path / "set", 1, seed=5)
+    assert data.load(str(tmp_path / "set")).fingerprint != first.fingerprint
+
+
+def test_equal_images_are_held_out_together(tmp_path, patterns):
+    images = np.repeat(patterns(100), 5, axis=0)
+    np.savez(tmp_path / "set.npz", images=images)
+    read = data.load(str(tmp_path / "set.npz"))
+    assert 100 <= len(read.held_out) < 110
+    assert not {image.tobytes() for image in read.images} & {image.tobytes() for image in read.held_out}
+
+
+def test_a_link_back_up_ends(tmp_path):
+    write_pictures(tmp_path / "set" / "cat", 6)
+    (tmp_path / "set" / "cat" / "again").symlink_to(tmp_path / "set")
+    read = data.load(str(tmp_path / "set"))
+    assert len(read.images) + len(read.held_out) == 6
+
+
+def test_text_files_among_the_images_are_passed_over_and_said(tmp_path, capsys):
+    write_pictures(tmp_path / "set", 5)
+    (tmp_path / "set" / "readme.txt").write_text("hello")
+    assert len(data.load(str(tmp_path / "set")).images) == 4
+    assert "passed over 1 file(s) that are not images (readme.txt)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", [b"not an image", None])
+def test_a_broken_image_is_named_and_can_be_left_out(tmp_path, capsys, damage):
+    write_pictures(tmp_path / "set", 8)
+    file = tmp_path / "set" / "0003.png"
+    file.write_bytes(damage or file.read_bytes()[:200])
+    with pytest.raises(DataError, match=r"cannot read the image 0003\.png.*--skip-broken"):
+        data.load(str(tmp_path / "set"))
+    assert not list((tmp_path / "cache").glob("decoded/*"))
+    read = data.load(str(tmp_path / "set"), skip_broken=True)
+    assert len(read.images) + len(read.held_out) == 7
+    assert "left out 1 image(s) that cannot be read (0003.png)" in capsys.readouterr().err
+
+
+def test_a_decompression_bomb_is_refused(tmp_path):
+    write_pictures(tmp_path / "set", 3)
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "set" / "bomb.png")
+    with pytest.raises(DataError, match=r"bomb\.png"):
+        data.load(str(tmp_path / "set"))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda folder: folder.mkdir(), "no images found"),
+        (lambda folder: write_pictures(folder, 1), "holds 1 image"),
+        (lambda folder: write_pictures(folder / "test", 3), "no images in train/"),
+        (lambda folder: (folder.mkdir(), (folder / "a.txt").write_text("x")), "no images found"),
+    ],
+    ids=["empty", "one image", "only test/", "only text"],
+)
+def test_folders_that_cannot_be_trained_on(tmp_path, make, reason):
+    make(tmp_path / "set")
+    with pytest.raises(DataError, match=reason):
+        data.load(str(tmp_path / "set"))
+
+
+def test_a_truncated_zip(tmp_path):
+    write_pictures(tmp_path / "set", 5)
+    file = tmp_path / "set.zip"
+    shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path / "set")
+    file.write_bytes(file.read_bytes()[:-300])
+    with pytest.raises(DataError, match="truncated or not a zip"):
+        data.load(str(file))
+
+
+# --- arrays
+
+
+@pytest.mark.parametrize("names", [("images", "labels"), ("arr_0", "arr_1")])
+@pytest.mark.parametrize("channels", [None, 1, 3])
+def test_npz(tmp_path, patterns, names, channels):
+    images = patterns(300, channels=channels or 1)
+    images = images[..., 0] if channels is None else images
+    np.savez(tmp_path / "set.npz", **{names[0]: images, names[1]: np.arange(300) % 3 + 5})
+    read = data.load(str(tmp_path / "set.npz"))
+    assert read.shape == (channels or 1, 12, 12) and read.classes == ("5", "6", "7")
+    assert len(read.held_out) == 100 and len(read.images) == 200
+    original = {image.tobytes(): label for image, label in zip(images, np.arange(300) % 3, strict=True)}
+    for image, label in zip(read.images, read.labels, strict=True):
+        key = np.ascontiguousarray(image.transpose(1, 2, 0)).tobytes()
+        assert original[key] == label
+
+
+@pytest.mark.parametrize(
+    ("arrays", "reason"),
+    [
+        ({"images": np.zeros((9, 8, 8), np.float32)}, "float32, must be uint8"),
+        ({"images": np.zeros((9, 64), np.uint8)}, r"must be \(N, H, W\)"),
+        ({"images": np.zeros((9, 8, 8, 2), np.uint8)}, r"must be \(N, H, W\)"),
+        ({"pictures": np.zeros((9, 8, 8), np.uint8)}, "neither `images` nor `arr_0`"),
+        ({"images": np.zeros((9, 8, 8), np.uint8), "labels": np.zeros(3, int)}, "one whole number an image"),
+        ({"images": np.array([object()] * 3)}, "plain arrays"),
+        ({"images": np.zeros((9, 8, 8), np.uint8)}, "all the same"),
+    ],
+    ids=["floats", "two dimensions", "two channels", "other names", "too few labels", "objects", "equal"],
+)
+def test_npz_that_cannot_be_trained_on(tmp_path, arrays, reason):
+    np.savez(tmp_path / "set.npz", **arrays)
+    with pytest.raises(DataError, match=reason):
+        data.load(str(tmp_path / "set.npz"))
+
+
+def test_a_file_that_is_no_npz(tmp_path):
+    (tmp_path / "set.npz").write_bytes(io.BytesIO(b"PK\3\4 nonsense").getvalue())
+    with pytest.raises(DataError, match=r"not a readable .npz"):
+        data.load(str(tmp_path / "set.npz"))
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(DataError, match=r"neither a data set .*mnist.*digits.* nor a path"):
+        data.load("minst")

@@ -1,0 +1,349 @@
+"""The run folder and the loop: resuming, refusing, stopping, and what is left behind."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from conftest import SCRIPTS, command
+from PIL import Image
+from safetensors.numpy import load_file
+
+from common.cli import FolderError
+from common.run import RunFolder, load_generator
+
+LINE = {"gan": ("2e-4", "2e-4", "0.5"), "wgan": ("5e-5", "5e-5", "0.5"), "ebgan": ("1e-3", "1e-3", "0.5")}
+LINE["lsgan"] = LINE["gan"]
+
+
+def weights(folder):
+    return {name: array.tobytes() for name, array in load_file(folder / "generator.safetensors").items()}
+
+
+def log_without_time(folder):
+    with (folder / "log.csv").open() as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def grids(folder):
+    return {file.name: file.read_bytes() for file in sorted((folder / "samples").iterdir())}
+
+
+def record_of(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of gan.py on digits, three epochs; tests that change it take a copy."""
+    folder = tmp_path_factory.mktemp("runs") / "gan"
+    subprocess.run(
+        command("gan", *LINE["gan"], folder, "--dataset", "digits", "--epochs", 3, "--sample-every", 2),
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+# --- end to end
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_each_script_end_to_end_on_digits(shell, tmp_path, script):
+    folder = tmp_path / "run"
+    done = shell(script, *LINE[script], folder, "--dataset", "digits", "--epochs", 2)
+    assert done.code == 0, done.err
+    assert "finished, 2 epochs" in done.out
+    left = {path.name for path in folder.iterdir()}
+    assert left >= {"run.json", "log.csv", "samples", "samples.gif", "losses.png", "checkpoint.pt", "tensorboard"}
+    assert ("reconstructions" in left) == (script == "ebgan")
+
+    record = record_of(folder)
+    assert (record["state"], record["epochs_done"], record["script"]) == ("finished", 2, script)
+    assert record["dataset"]["held_out"] >= 179 and record["images"] == 2 * 25 * 64
+    rows = log_without_time(folder)
+    assert [row["step"] for row in rows] == ["25", "50"]
+    assert ("wasserstein_estimate" in rows[0]) == (script == "wgan")
+
+    pixels = np.asarray(Image.open(folder / "samples" / "epoch-0002.png"))
+    assert pixels.std() > 10, "the grid is of one colour"
+    G = load_generator(folder)
+    images = G(torch.randn(5, G.z_dim))
+    assert images.shape == (5, 1, 8, 8) and images.abs().max() <= 1 and not G.training
+    # Elsewhere than on a terminal: one plain line an epoch.
+    assert len([line for line in done.lines if re.match(r"epoch \d/2  .*images/s", line)]) == 2
+    assert "\r" not in done.err and "\x1b" not in done.err
+
+
+def test_wgan_runs_straight_in_out(shell, tmp_path):
+    """`python wgan.py 5e-5 5e-5 0.5 out/` as it stands, also where out/ already holds runs."""
+    (tmp_path / "out" / "gan").mkdir(parents=True)
+    done = shell("wgan", *LINE["wgan"], f"{tmp_path}/out/", "--dataset", "digits", "--epochs", 1)
+    assert done.code == 0 and (tmp_path / "out" / "run.json").exists()
+
+
+def test_colour_images_train(shell, tmp_path, real_data):
+    import zipfile
+
+    small = tmp_path / "colour.zip"
+    with zipfile.ZipFile(real_data / "cifar10-jpeg.zip") as archive, zipfile.ZipFile(small, "w") as copy:
+        for name in archive.namelist():
+            if name.endswith(("00.jpg", "01.jpg")):
+                copy.writestr(name, archive.read(name))
+    done = shell("lsgan", *LINE["lsgan"], tmp_path / "run", "--dataset", small, "--epochs", 1, "--flip")
+    assert done.code == 0, done.err
+    assert Image.open(tmp_path / "run" / "samples" / "epoch-0001.png").mode == "RGB"
+    assert len(record_of(tmp_path / "run")["dataset"]["classes"]) == 10
+
+
+# --- the same line again
+
+
+def test_a_finished_run_says_so_and_exits_0(start, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    again = start("gan", *LINE["gan"], folder, "--dataset", "digits", "--epochs", 3)
+    assert again.code == 0 and "finished already" in again.err and len(again.lines) == 1
+    assert {
+        path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.name != ".lock"
+    }.items() <= before.items()
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(start, finished, tmp_path):
+    for name, seed in (("same", 0), ("other", 1)):
+        start(
+            "gan",
+            *LINE["gan"],
+            tmp_path / name,
+            "--dataset",
+            "digits",
+            "--epochs",
+            3,
+            "--seed",
+            seed,
+            "--sample-every",
+            2,
+        )
+    assert weights(tmp_path / "same") == weights(finished)
+    assert grids(tmp_path / "same") == grids(finished)
+    assert log_without_time(tmp_path / "same") == log_without_time(finished)
+    assert weights(tmp_path / "other") != weights(finished)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_resumed_run_ends_with_the_same_bytes(shell, tmp_path, script):
+    """Killed with signal 9 twice, at moments that fall where they may, with a checkpoint every few steps."""
+    options = ("--dataset", "digits", "--epochs", 4, "--sample-every", 1)
+    assert shell(script, *LINE[script], tmp_path / "whole", *options).code == 0
+    line = (script, *LINE[script], tmp_path / "killed", *options, "--checkpoint-every", "0.05s")
+    for steps in (8, 60):
+        child = subprocess.Popen(command(*line), stderr=subprocess.PIPE)
+        checkpoint = tmp_path / "killed" / "checkpoint.pt"
+        while child.poll() is None:
+            record = tmp_path / "killed" / "run.json"
+            if checkpoint.exists() and record.exists() and record_of(tmp_path / "killed")["steps"] >= steps:
+                break
+            time.sleep(0.01)
+        assert child.poll() is None, f"it ended before it could be killed: {child.stderr.read()}"
+        child.kill()
+        child.wait()
+    assert record_of(tmp_path / "killed")["state"] == "running"
+    done = shell(*line)
+    assert done.code == 0, done.err
+    assert "goes on" in done.err
+    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+    assert grids(tmp_path / "killed") == grids(tmp_path / "whole")
+    assert log_without_time(tmp_path / "killed") == log_without_time(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)],
+    ids=lambda value: str(value),
+)
+def test_a_signal_stops_with_a_checkpoint(tmp_path, number, code):
+    folder = tmp_path / "run"
+    child = subprocess.Popen(
+        command("gan", *LINE["gan"], folder, "--dataset", "digits"), stderr=subprocess.PIPE, text=True
+    )
+    while not (folder / "samples" / "epoch-0001.png").exists():
+        assert child.poll() is None
+        time.sleep(0.05)
+    sent = time.monotonic()
+    child.send_signal(number)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == code and time.monotonic() - sent < 10
+    assert "is saved; the same line goes on" in err and "Traceback" not in err
+    assert record_of(folder)["state"] == "stopped" and record_of(folder)["steps"] > 0
+    assert load_generator(folder) is not None
+
+
+def test_time_limit_exits_0_and_the_next_start_goes_on(start, finished, tmp_path):
+    line = ("gan", *LINE["gan"], tmp_path / "run", "--dataset", "digits", "--epochs", 3, "--sample-every", 2)
+    first = start(*line, "--time-limit", "0.01s")
+    assert first.code == 0 and "time limit reached" in first.err
+    assert record_of(tmp_path / "run")["state"] == "stopped"
+    assert start(*line).code == 0
+    assert weights(tmp_path / "run") == weights(finished)
+
+
+def test_epochs_may_grow_also_on_a_finished_run(start, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    line = ("gan", *LINE["gan"], folder, "--dataset", "digits")
+    assert start(*line, "--epochs", 4).code == 0
+    assert record_of(folder)["epochs_done"] == 4
+    fewer = start(*line, "--epochs", 2)
+    assert fewer.code == 5 and "may grow, not shrink" in fewer.err
+
+
+def test_what_was_not_given_comes_from_run_json(start, finished, tmp_path, monkeypatch):
+    import gan
+
+    @dataclass(frozen=True)
+    class newer(gan.Settings):  # a later version with another default
+        images: int = 9_000_000
+        dropout: float = 0.9
+
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    monkeypatch.setattr(gan, "Settings", newer)
+    again = start("gan", *LINE["gan"], folder)  # neither --dataset nor --epochs
+    assert again.code == 0 and "finished already, 3 epochs" in again.err
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (("1e-3", "2e-4", "0.5"), "lr_g 0.001 (was 0.0002)"),
+        (("2e-4", "2e-4", "0.5", "--batch-size", "32"), "batch_size 32 (was 64)"),
+        (("2e-4", "2e-4", "0.5", "--loss", "minimax"), "loss minimax (was non-saturating)"),
+        (("2e-4", "2e-4", "0.5", "--dataset", "mnist"), "dataset mnist (was digits)"),
+    ],
+)
+def test_another_runs_folder_is_refused_with_the_settings_that_differ(start, finished, change, named):
+    before = (finished / "run.json").read_bytes()
+    lr_g, lr_d, momentum, *options = change
+    refused = start("gan", lr_g, lr_d, momentum, finished, *options)
+    assert refused.code == 5 and named in refused.err and len(refused.lines) == 1
+    assert (finished / "run.json").read_bytes() == before
+
+
+def test_another_scripts_folder_is_refused(start, finished):
+    refused = start("wgan", *LINE["wgan"], finished)
+    assert refused.code == 5 and "holds a run of gan.py" in refused.err
+
+
+def test_fresh_starts_anew_and_moves_what_was_there(start, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    (folder / "notes.txt").write_text("mine")
+    again = start("gan", *LINE["gan"], folder, "--dataset", "digits", "--epochs", 1, "--fresh")
+    assert again.code == 0
+    (attic,) = (tmp_path / ".old").iterdir()
+    assert weights(attic) == weights(finished) and grids(attic) == grids(finished)
+    assert set(grids(folder)) == {"epoch-0001.png"} and (folder / "notes.txt").exists()
+
+
+def test_fresh_with_a_refused_line_moves_nothing(start, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    assert start("gan", *LINE["gan"], folder, "--dataset", "nowhere/", "--fresh").code == 3
+    assert not (tmp_path / ".old").exists() and weights(folder) == weights(finished)
+
+
+# --- two at once, damage, divergence
+
+
+def test_a_held_run_exits_75(start, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    holder = RunFolder(folder)
+    holder.lock()
+    try:
+        # flock belongs to the open file, so this process can play both parts.
+        refused = subprocess.run(
+            command("gan", *LINE["gan"], folder, "--epochs", 5), capture_output=True, text=True, timeout=60
+        )
+    finally:
+        holder.release()
+    assert refused.returncode == 75 and "another process holds this run" in refused.stderr
+
+
+def corrupt(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_flipped_bit_in_a_checkpoint_is_found_and_the_previous_one_used(start, tmp_path, finished):
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    corrupt(folder / "checkpoint.pt")
+    shutil.copy(finished / "checkpoint.pt", folder / "checkpoint.prev.pt")
+    again = start("gan", *LINE["gan"], folder, "--epochs", 4)
+    assert again.code == 0 and "checkpoint.pt: damaged" in again.err
+
+
+def test_with_both_checkpoints_damaged_nothing_is_overwritten(start, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    shutil.copy(folder / "checkpoint.pt", folder / "checkpoint.prev.pt")
+    for name in ("checkpoint.pt", "checkpoint.prev.pt"):
+        corrupt(folder / name)
+    before = {file: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    refused = start("gan", *LINE["gan"], folder, "--epochs", 4)
+    assert refused.code == 5 and "both checkpoints are damaged" in refused.err
+    assert {file: file.read_bytes() for file in folder.iterdir() if file.is_file()} == before
+
+
+def test_a_damaged_run_json_is_rebuilt_from_the_checkpoint(start, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    (folder / "run.json").write_text((folder / "run.json").read_text().replace('"gan"', '"gam"'))
+    again = start("gan", *LINE["gan"], folder, "--epochs", 4)
+    assert again.code == 0 and "rebuilt from the checkpoint" in again.err
+    assert record_of(folder)["state"] == "finished"
+
+
+def test_divergence_exits_4_and_the_same_line_answers_at_once(start, tmp_path):
+    line = ("wgan", "1e30", "1e30", "0", tmp_path / "run", "--dataset", "digits", "--epochs", 8, "--clip", "1e30")
+    broke = start(*line)
+    assert broke.code == 4 and "diverged in epoch" in broke.err and "last good" in broke.err
+    assert record_of(tmp_path / "run")["state"] == "diverged"
+    again = start(*line)
+    assert again.code == 4 and len(again.lines) == 1
+
+
+# --- a generator for other programs
+
+
+def test_load_generator_refuses_what_is_damaged_or_foreign(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    file = folder / "generator.safetensors"
+    whole = file.read_bytes()
+    corrupt(file)
+    with pytest.raises(FolderError, match="SHA-256 does not match"):
+        load_generator(folder)
+    file.write_bytes(whole.replace(b'\\"script\\": \\"gan\\"', b'\\"script\\": \\"os.\\"'))
+    with pytest.raises(FolderError, match="not one of the scripts"):
+        load_generator(folder)
+    with pytest.raises(FolderError, match="not there"):
+        load_generator(tmp_path)
+
+
+def test_a_variant_of_ones_own_needs_nothing_but_its_file(tmp_path):
+    """A script copied under another name trains, resumes and loads, with nothing else touched."""
+    from conftest import HOME
+
+    copy = shutil.copytree(HOME, tmp_path / "lab", ignore=shutil.ignore_patterns(".*", "data", "out", "docs"))
+    (copy / "mine.py").write_text((copy / "lsgan.py").read_text().replace("0.5 * (fake", "2.0 * (fake"))
+    run = [os.sys.executable, "mine.py", *LINE["lsgan"], "out/mine", "--dataset", "digits", "--epochs", "1"]
+    assert subprocess.run(run, cwd=copy, capture_output=True).returncode == 0
+    use = """
+import torch
+from common.run import load_generator
+print(load_generator("out/mine")(torch.randn(2, 100)).shape)
+"""
+    shown = subprocess.run([os.sys.executable, "-c", use], cwd=copy, capture_output=True, text=True)
+    assert "torch.Size([2, 1, 8, 8])" in shown.stdout, shown.stderr
