@@ -252,7 +252,7 @@ class Training:
             "versions": {
                 "project": __version__,
                 "python": platform.python_version(),
-                "torch": torch.__version__,
+                "torch": str(torch.__version__),
                 "numpy": np.__version__,
             },
             "device": str(self.device),
