@@ -30,7 +30,7 @@ from common.train import Training, descend, launch
 class Settings(cli.Settings):
     d_steps: int = cli.option(1, "discriminator steps a generator step, the paper's k", cli.whole())
     loss: str = cli.option("non-saturating", "the generator's objective", choices=("non-saturating", "minimax"))
-    dropout: float = cli.option(0.3, "share of D's hidden units left out", cli.number(least=0, below=1))
+    dropout: float = cli.option(0.1, "share of D's hidden units left out", cli.number(least=0, below=1))
     images: int = 2_400_000
 
 

@@ -72,7 +72,7 @@ def classifier_of(real: data.Dataset) -> Classifier:
         loss.backward()
         optimizer.step()
         schedule.step()
-    del network.forward  # scores are computed in float32
+    network.__dict__.pop("forward", None)  # scores are computed in float32
     file.parent.mkdir(parents=True, exist_ok=True)
     torch.save(network.state_dict(), file)
     return network.eval()

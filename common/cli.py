@@ -9,6 +9,7 @@ A script subclasses `Settings`, adds its paper's constants as fields and overrid
 """
 
 import argparse
+import contextlib
 import dataclasses
 import math
 import re
@@ -61,8 +62,8 @@ class Stopped(Refusal):
 def say(message: object) -> None:
     """One line on standard error, whatever is in a file's name."""
     line = str(message).replace("\r", "\\r").replace("\n", "\\n")
-    encoding = sys.stderr.encoding or "utf-8"
-    print(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError, ValueError):  # a closed terminal must not end a run that can still be saved
+        print(line, file=sys.stderr, flush=True)
 
 
 # --- the types of arguments: text -> value, or a sentence saying what would be right
@@ -92,16 +93,20 @@ def number(
     return parse
 
 
-def whole(least: int = 1) -> Callable[[str], int]:
-    """A whole number >= least; 2e6 and 2_000_000 are fine."""
+def whole(least: int = 1, most: int = 2**40) -> Callable[[str], int]:
+    """A whole number with least <= n <= most; 2e6 and 2_000_000 are fine."""
 
     def parse(text: str) -> int:
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not (math.isfinite(value) and value == int(value) and least <= value < 2**63):
-            raise argparse.ArgumentTypeError(f"must be a whole number, at least {least}, not {text.strip()!r}")
+        if not (least <= value <= most and value == int(value)):
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number, at least {least}, not {text.strip()!r}"
+                if not value > most
+                else f"must be at most {most}, not {text.strip()}"
+            )
         return int(value)
 
     return parse
@@ -159,7 +164,7 @@ class Settings:
     images: int = option(2_000_000, "length in images shown, rounded to epochs", whole())
     batch_size: int = option(64, "images in a batch", whole(2))
     z_dim: int = option(100, "dimensions of the noise z", whole())
-    seed: int = option(0, "seed of weights, noise and order of the data", whole(0))
+    seed: int = option(0, "seed of weights, noise and order of the data", whole(0, 2**32))
     device: str = option("auto", "auto, cpu, cuda or cuda:N", name_or_path)
     precision: str = option(
         "auto", "of the networks; auto takes bf16 where the hardware has it", choices=("auto", "bf16", "fp32")

@@ -15,15 +15,15 @@ import threading
 import time
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from common.cli import DataError, say
+from common.cli import DataError, Refusal, say
 
 # name: (torchvision's class and folder, folders where people also keep it)
 IDX_SETS = {
@@ -86,6 +86,12 @@ def cache_folder() -> Path:
     return folder
 
 
+def point_caches_here() -> None:
+    """matplotlib's and torch hub's own caches go into ours, unless the user put them somewhere."""
+    for variable, name in (("MPLCONFIGDIR", "matplotlib"), ("TORCH_HOME", "torch")):
+        os.environ.setdefault(variable, str(cache_folder() / name))
+
+
 def load(
     dataset: str | None, data_root: str | None = None, image_size: int | None = None, skip_broken: bool = False
 ) -> Dataset:
@@ -131,21 +137,9 @@ class _Missing(DataError):
 
 
 def _hold_out(name: str, train: _Part, test: _Part | None, classes: tuple[str, ...]) -> Dataset:
-    """The set's own test images, else a tenth of it (at least 100 images where it has 200) chosen by their pixels.
-
-    Equal images stay on one side, so that nothing held out was trained on.
-    """
+    """The set's own test images are held out, else a tenth of it."""
     if test is None:
-        total = len(train.images)
-        if total < 2:
-            raise DataError(f"--dataset {name}: holds {total} image(s); a GAN needs many, at least 2")
-        wanted = max(total // 10, 100 if total >= 200 else 1)
-        digests = np.array([hashlib.blake2b(image, digest_size=8).digest() for image in map(_bytes, train.images)])
-        _, group, sizes = np.unique(digests, return_inverse=True, return_counts=True)
-        before = np.cumsum(sizes) - sizes  # images in the groups with smaller digests
-        held = (before < wanted)[group]
-        if held.all():
-            raise DataError(f"--dataset {name}: its {total} images are all the same")
+        held = _held_by_pixels(name, train.images)
         train, test = (
             _Part(train.images[side], None if train.labels is None else train.labels[side]) for side in (~held, held)
         )
@@ -163,8 +157,22 @@ def _hold_out(name: str, train: _Part, test: _Part | None, classes: tuple[str, .
     )
 
 
-def _bytes(image: np.ndarray) -> bytes:
-    return np.ascontiguousarray(image).tobytes()
+def _held_by_pixels(name: str, images: np.ndarray) -> np.ndarray:
+    """Which of (N, H, W, C) are held out: a tenth, at least 100 where there are 200, by a hash of their pixels.
+
+    Equal images stay on one side, so that nothing held out was trained on.
+    """
+    total = len(images)
+    if total < 2:
+        raise DataError(f"--dataset {name}: holds {total} image(s); a GAN needs many, at least 2")
+    wanted = max(total // 10, 100 if total >= 200 else 1)
+    digests = np.array([hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest() for image in images])
+    _, group, sizes = np.unique(digests, return_inverse=True, return_counts=True)
+    before = np.cumsum(sizes) - sizes  # images in the groups with smaller digests
+    held = (before < wanted)[group]
+    if held.all():
+        raise DataError(f"--dataset {name}: its {total} images are all the same")
+    return held
 
 
 def _target_size(name: str, sizes: set[tuple[int, int]], image_size: int | None) -> int:
@@ -202,30 +210,29 @@ def _roots(data_root: str | None) -> list[Path]:
     return [Path(root) for root in (data_root, os.environ.get("GAN_DATA"), beside_the_scripts) if root]
 
 
-def _download(title: str, data_root: str | None) -> None:
+def _download(title: str, data_root: str | None, there: Callable[[], bool]) -> None:
     """torchvision downloads the set into the first of the data roots. Raises _Missing after 5 s without an answer."""
     from filelock import FileLock
 
-    root = _roots(data_root)[0]
-    said = f"{title} is not in {', '.join(map(str, _roots(data_root)))}"
-    made = not root.exists()
+    root = _roots(data_root)[0].absolute()
+    made = [folder for folder in (root, *root.parents) if not folder.exists()]
+    lock = cache_folder() / f"download-{hashlib.sha256(str(root).encode()).hexdigest()[:16]}.lock"
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with (
-            FileLock(root / ".download.lock", fallback_to_soft=False),
-            tempfile.TemporaryDirectory(prefix=".download-", dir=root) as staging,
-        ):
-            trouble = _fetch(title, Path(staging))
-            for found in () if trouble else Path(staging).iterdir():
-                if not (root / found.name).exists():
-                    os.replace(found, root / found.name)
-        if trouble:
-            (root / ".download.lock").unlink(missing_ok=True)
-            if made:
-                root.rmdir()
+        with FileLock(lock, fallback_to_soft=False):
+            if there():
+                return  # by the process that held the lock
+            root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as staging:
+                trouble = _fetch(title, Path(staging))
+                for found in () if trouble else Path(staging).iterdir():
+                    if not (root / found.name).exists():
+                        os.replace(found, root / found.name)
+            for folder in made if trouble else ():
+                folder.rmdir()
     except OSError as error:
         trouble = f"{root}: {error.strerror or error}"
     if trouble:
+        said = f"{title} is not in {', '.join(map(str, _roots(data_root)))}"
         raise _Missing(f"{said} and its download failed ({trouble}); put its files there or choose another --dataset")
 
 
@@ -266,7 +273,7 @@ def _found(name: str, places: Callable[[], Iterator[Path]], title: str, data_roo
             if place.exists():
                 return place
         if attempt == "on disk":
-            _download(title, data_root)
+            _download(title, data_root, lambda: any(place.exists() for place in places()))
     raise DataError(f"--dataset {name}: downloaded, yet its files are not where torchvision puts them")
 
 
@@ -308,7 +315,6 @@ def _idx(name: str, data_root: str | None) -> tuple[_Part, _Part]:
 def _read_idx(file: Path, dimensions: int) -> np.ndarray:
     """torchvision's parser, on the file as it is or unzipped into the cache. Raises DataError for a damaged file."""
     import gzip
-    import zlib
 
     from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
 
@@ -319,8 +325,7 @@ def _read_idx(file: Path, dimensions: int) -> np.ndarray:
             key = hashlib.sha256(repr((str(file.resolve()), state.st_size, state.st_mtime_ns)).encode()).hexdigest()
             plain = cache_folder() / "unzipped" / f"{key[:16]}-{file.stem}"
             if not plain.exists():
-                with _whole_file(plain) as target, gzip.open(file) as source:
-                    shutil.copyfileobj(source, target, 1 << 20)
+                _write_whole(plain, gzip.decompress(file.read_bytes()))
         array = read_sn3_pascalvincent_tensor(str(plain)).numpy()
         if array.ndim != dimensions or array.dtype != np.uint8:
             raise ValueError(f"{array.dtype} with {array.ndim} dimensions")
@@ -330,20 +335,16 @@ def _read_idx(file: Path, dimensions: int) -> np.ndarray:
     return array
 
 
-@contextmanager
-def _whole_file(path: Path) -> Iterator[io.BufferedWriter]:
-    """A file that appears under its name only when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+def _write_whole(path: Path, content: bytes) -> None:
+    """A file in the cache that appears under its name only when it is complete."""
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
-        with os.fdopen(handle, "wb") as target:
-            yield target
-            target.flush()
-            os.fsync(target.fileno())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataError(f"{path.parent}: {error.strerror}; make room or point $GAN_CACHE elsewhere") from error
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -389,7 +390,7 @@ def _cifar10(data_root: str | None) -> tuple[_Part, _Part, tuple[str, ...]]:
         else:
             with tarfile.open(place) as archive:
                 batches = [parse(archive.extractfile(f"{folder}/{name}").read()) for name in names]
-    except (OSError, EOFError, KeyError, ValueError, AttributeError, TypeError, tarfile.TarError) as error:
+    except (OSError, EOFError, KeyError, ValueError, AttributeError, TypeError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"{current}: missing, truncated or damaged ({error}); replace it") from error
     except (pickle.UnpicklingError, IndexError) as error:
         raise DataError(f"{current}: not a CIFAR-10 file ({error}); replace it") from error
@@ -421,7 +422,9 @@ def _npz(path: Path) -> tuple[_Part, None, tuple[str, ...]]:
         with np.load(path, allow_pickle=False) as arrays:
             images = next((arrays[key] for key in ("images", "arr_0") if key in arrays), None)
             labels = next((arrays[key] for key in ("labels", "arr_1") if key in arrays), None)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
+    except Refusal:
+        raise
+    except Exception as error:  # zipfile's, zlib's and NumPy's own, or what is no archive at all
         raise DataError(f"--dataset {path}: not a readable .npz of plain arrays ({error})") from error
     if images is None:
         raise DataError(f"--dataset {path}: has neither `images` nor `arr_0`")
@@ -525,7 +528,9 @@ def _image_files(path: Path, image_size: int | None, skip_broken: bool) -> tuple
     if unknown:
         raise DataError(f"--dataset {path}: held-out images have classes that train/ lacks ({min(unknown)})")
 
-    key = hashlib.sha256(repr((identity, sorted(files.items()), image_size, skip_broken)).encode()).hexdigest()[:32]
+    key = hashlib.sha256(
+        repr(("decoded 1", identity, sorted(files.items()), image_size, skip_broken)).encode()
+    ).hexdigest()[:32]
     folder = cache_folder() / "decoded" / key
     if not (folder / "complete.json").exists():
         _decode(path, {"train": train, "held": held}, read, image_size, skip_broken, folder)
@@ -562,13 +567,10 @@ def _decode(
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 with Image.open(io.BytesIO(read(name))) as picture:
                     return work(picture)
-        # What Pillow and zipfile raise for damaged files is as varied as the damage.
-        except (OSError, ValueError, SyntaxError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as e:
-            trouble: Exception = e
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning, IndexError, TypeError, KeyError) as e:
-            trouble = e
-        except Exception as e:  # zlib.error, struct.error and the like
-            trouble = e
+        except Refusal:
+            raise  # a signal, not the image
+        except Exception as error:  # what Pillow and zipfile raise for damaged files is as varied as the damage
+            trouble = error
         if not skip_broken:
             reason = str(trouble).replace("<_io.BytesIO object at ", "").split(" 0x")[0]
             raise DataError(
@@ -585,34 +587,45 @@ def _decode(
         raise DataError(f"--dataset {path}: none of its {len(names)} images can be read")
     grey = all(mode in ("1", "L", "LA") or mode.startswith("I") for _, mode in readable)
     size = _target_size(str(path), {size for size, _ in readable}, image_size)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".decoding-", dir=folder.parent))
+    staging = folder.with_name(f".decoding-{os.getpid()}-{folder.name}")
     try:
-        kept: dict[str, list[str]] = {}
+        staging.mkdir(parents=True, exist_ok=True)
+
+        def write(split: str, count: int) -> np.ndarray:
+            shape = (count, size, size, 1 if grey else 3)
+            return np.lib.format.open_memmap(staging / f"{split}.npy", "w+", np.uint8, shape)
+
+        def decode(picture: Image.Image) -> np.ndarray:
+            picture.draft(None, (size, size))  # a JPEG far larger than needed is decoded smaller, faster
+            return _square(_upright(picture, grey), size)
+
+        kept: dict[str, list[str]] = {"train": [], "held": []}
         for split, members in splits.items():
-            shape = (len(members), size, size, 1 if grey else 3)
-            images = np.lib.format.open_memmap(staging / f"{split}.npy", "w+", np.uint8, shape) if members else None
-            kept[split] = []
+            raw = write("raw", len(members)) if members else None
+            good: list[str] = []
             for name in members:
-
-                def decode(picture: Image.Image) -> np.ndarray:
-                    picture.draft(None, (size, size))  # a JPEG far larger than needed is decoded smaller, faster
-                    return _square(_upright(picture, grey), size)
-
                 image = attempt(name, decode) if about[name] else None
                 if image is not None:
-                    images[len(kept[split])] = image
-                    kept[split].append(name)
-            if images is not None:
+                    raw[len(good)] = image
+                    good.append(name)
+            # Without held-out images of its own, the set is split here, on disk: it may not fit into memory.
+            sides = {split: np.ones(len(good), bool)}
+            if split == "train" and not splits["held"]:
+                held = _held_by_pixels(str(path), raw[: len(good)])
+                sides = {"train": ~held, "held": held}
+            for side, chosen in sides.items() if good else ():
+                images = write(side, int(chosen.sum()))
+                for start in range(0, len(images), 1000):
+                    rows = np.flatnonzero(chosen)[start : start + 1000]
+                    images[start : start + len(rows)] = raw[rows]
                 images.flush()
-                if len(kept[split]) < len(members):
-                    np.save(staging / f"{split}.npy", images[: len(kept[split])].copy())
+                kept[side] = [good[i] for i in np.flatnonzero(chosen)]
+            (staging / "raw.npy").unlink(missing_ok=True)
         if broken:
             say(f"{path}: left out {len(broken)} image(s) that cannot be read ({next(iter(broken))})")
         (staging / "complete.json").write_text(json.dumps(kept))
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(staging, folder)
+        if not folder.exists():  # another process may have been quicker
+            os.replace(staging, folder)
     except OSError as error:
         raise DataError(
             f"--dataset {path}: cannot write the decoded images to the cache in {folder.parent} ({error.strerror});"

@@ -84,9 +84,9 @@ def place(network: nn.Module, device: torch.device, precision: str) -> nn.Module
     if precision == "bf16":
         forward = network.forward
 
-        def forward_in_bf16(*inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        def forward_in_bf16(*inputs: torch.Tensor, **named: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
             with torch.autocast(device.type, torch.bfloat16):
-                outputs = forward(*inputs)
+                outputs = forward(*inputs, **named)
             if isinstance(outputs, torch.Tensor):
                 return outputs.float()
             return tuple(output.float() for output in outputs)

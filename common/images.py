@@ -89,7 +89,7 @@ def curves(rows: Sequence[Mapping[str, float]], panels: Sequence[Sequence[str]],
         axis.grid(alpha=0.3)
         axis.legend(loc="best", frameon=False)
     axes[-1].set_xlabel("real images shown")
-    axes[0].set_title(title)
+    axes[0].set_title(title, parse_math=False)  # a path may hold dollar signs
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
     return buffer.getvalue()

@@ -3,16 +3,18 @@
 `load_generator("out/wgan")` gives a run's generator to a program of one's own.
 """
 
+import contextlib
 import csv
 import hashlib
 import importlib.util
 import io
 import json
 import os
+import re
+import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +28,7 @@ from common.cli import Busy, FolderError, say
 HOME = Path(__file__).resolve().parent.parent  # where the scripts are
 LOCK, RECORD, LOG = ".lock", "run.json", "log.csv"
 CHECKPOINT, PREVIOUS, GENERATOR = "checkpoint.pt", "checkpoint.prev.pt", "generator.safetensors"
-OURS = (LOCK, RECORD, LOG, CHECKPOINT, PREVIOUS, GENERATOR, "samples", "samples.gif", "losses.png", "tensorboard")
+OURS = ("samples", "samples.gif", "losses.png", "tensorboard", LOG, GENERATOR, PREVIOUS, CHECKPOINT, RECORD)
 SEAL = b"\nsha256:"  # followed by 64 hex digits, at the end of a checkpoint
 
 
@@ -45,7 +47,13 @@ class RunFolder:
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
-        if self.path.exists() and not self.path.is_dir():
+        try:
+            state = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            state = None
+        except OSError as error:  # such as a name that is too long
+            raise FolderError(f"{self.path}: {error.strerror}; give another folder") from error
+        if state is not None and not stat.S_ISDIR(state.st_mode):
             raise FolderError(f"{self.path}: is a file; give the run a folder of its own")
         self._lock = None
         self._board = None
@@ -59,20 +67,21 @@ class RunFolder:
             record = json.loads(file.read_bytes())
             if record["sha256"] != _digest_of(record):
                 raise ValueError("its SHA-256 does not match")
-        except FileNotFoundError:
-            return None
+        except FileNotFoundError as error:
+            if not self.holds_a_run():
+                return None
+            damage: Exception = error
         except OSError as error:
             raise FolderError(f"{file}: cannot be read ({error.strerror})") from error
         except (ValueError, KeyError, TypeError) as error:
-            # Every checkpoint carries a copy.
-            state = self._restore(say_damage=False)
-            if state is None:
-                raise FolderError(
-                    f"{file}: damaged ({error}) and no checkpoint to rebuild it from; --fresh starts anew"
-                ) from error
-            say(f"{file}: damaged ({error}); rebuilt from the checkpoint")
-            return state["record"]
-        return record
+            damage = error
+        else:
+            return record
+        state = self._restore(say_damage=False)  # every checkpoint carries a copy
+        if state is None:
+            raise FolderError(f"{file}: damaged ({damage}) and no checkpoint to rebuild it from; --fresh starts anew")
+        say(f"{file}: missing or damaged; rebuilt from the checkpoint")
+        return state["record"]
 
     def restore(self) -> dict[str, Any] | None:
         """The newest whole checkpoint, or None where there never was one."""
@@ -99,7 +108,15 @@ class RunFolder:
                     say(f"{file}: damaged ({str(error).splitlines()[0][:80]}); looking for {PREVIOUS}")
         return None
 
+    def holds_a_run(self) -> bool:
+        return any((self.path / name).exists() for name in (RECORD, CHECKPOINT, PREVIOUS))
+
     # --- taking possession
+
+    @property
+    def locked(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._lock is not None
 
     def lock(self) -> None:
         """Raises Busy while another process, here or under another path, trains in this folder."""
@@ -115,16 +132,20 @@ class RunFolder:
                 raise Busy(f"{self.path}: another process holds this run; try again when it has ended") from None
 
     def release(self) -> None:
-        if self._board is not None:
-            self._board.close()
-            self._board = None
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        try:
+            if self._board is not None:
+                with contextlib.suppress(OSError):  # TensorBoard's thread reports a full disk only now
+                    self._board.close()
+                self._board = None
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
 
     def move_aside(self) -> None:
         """What this run left moves to .old/ beside the folder; nothing is deleted."""
-        present = [name for name in (*OURS, *self.sheets()) if (self.path / name).exists() and name != LOCK]
+        # run.json last: whatever interrupts this, what is left can still be told for a run.
+        present = [name for name in (*self.sheets(), *OURS) if (self.path / name).exists()]
         if not present:
             return
         with self._trouble():
@@ -156,7 +177,7 @@ class RunFolder:
 
     # --- writing
 
-    @contextmanager
+    @contextlib.contextmanager
     def _trouble(self) -> Iterator[None]:
         try:
             yield
@@ -191,7 +212,7 @@ class RunFolder:
 
     def write_record(self, record: dict[str, Any]) -> None:
         record["sha256"] = _digest_of(record)
-        self.write(RECORD, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+        self.write(RECORD, (json.dumps(record, indent=2) + "\n").encode())
 
     def write_checkpoint(self, state: dict[str, Any]) -> None:
         buffer = io.BytesIO()
@@ -261,7 +282,7 @@ def _weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
 def load_script(name: str) -> ModuleType:
     """The script `name`.py that stands beside `common/`, imported. Raises FolderError for any other name."""
     file = HOME / f"{name}.py"
-    if not name.isidentifier() or not file.is_file():
+    if not re.fullmatch(r"\w[\w-]*", name) or not file.is_file():
         raise FolderError(f"{name!r} is not one of the scripts in {HOME}")
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)

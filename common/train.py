@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import platform
 import signal
 import sys
@@ -57,14 +58,11 @@ class Training:
         self._bar = None
 
         self._folder = RunFolder(given["folder"])
-        record = self._folder.record() if self._folder.path.is_dir() else None
-        if record is None:
-            self._folder.check_writable()
-        else:
-            self._folder.lock()
-            record = self._folder.record()  # another process may have ended in between
         self._fresh, self._given = bool(given.get("fresh")), sorted(set(given) - cli.FREE)
-        self._record = None if self._fresh else record
+        self._folder.check_writable()
+        if self._folder.holds_a_run():
+            self._folder.lock()
+        self._record = None if self._fresh else self._folder.record()
         self.settings = self._settle(kind, given)
 
         known = self._record
@@ -95,7 +93,8 @@ class Training:
         differing = [
             f"{name} {value} (was {stored.get(name)})"
             for name, value in given.items()
-            if name not in cli.FREE | {"epochs", "images"} and value not in (stored.get(name), resolved.get(name))
+            if name not in cli.FREE | {"epochs", "images"}
+            and _place(name, value) not in (_place(name, stored.get(name)), resolved.get(name))
         ]
         if differing:
             raise FolderError(
@@ -106,6 +105,8 @@ class Training:
             raise Diverged(f"{path}: {record['message']}; --fresh starts anew")
         fields = {field.name for field in dataclasses.fields(kind)}
         kept = {name: value for name, value in stored.items() if name in fields and name not in cli.FREE}
+        if "images" in given:
+            kept["epochs"] = None  # the new length counts
         return kind(**{**kept, **given})
 
     def _plan(self, given: dict[str, Any]) -> None:
@@ -146,7 +147,7 @@ class Training:
             network = kind(*arguments)
         except ValueError as error:  # an image size it cannot make
             raise (BadArgument if self.settings.image_size else DataError)(str(error)) from error
-        self._networks[kind.__name__] = network
+        self._networks[f"{len(self._networks)} {kind.__name__}"] = network
         return device.place(network, self.device, self.precision)
 
     def generator(self, kind: type[nn.Module], *arguments: Any) -> Any:
@@ -157,7 +158,7 @@ class Training:
 
     def optimizer(self, kind: type[Optimizer], network: nn.Module, **options: Any) -> Optimizer:
         """`kind(parameters, **options)`, in one fused kernel where torch has one; part of every checkpoint."""
-        if "fused" in kind.__init__.__code__.co_varnames:
+        if "fused" in kind.__init__.__code__.co_varnames and not {"foreach", "differentiable"} & set(options):
             options.setdefault("fused", True)
         optimizer = kind(network.parameters(), **options)
         self._optimizers.append(optimizer)
@@ -206,21 +207,25 @@ class Training:
             if self._epoch < self._epochs:
                 self._pause()
         self._save("finished")
-        print(
+        result = (
             f"{self._folder.path}: finished, {self._epochs} epochs, {self._images_shown:,} images"
             f" in {_clock(self._seconds)} ({self._images_shown / self._seconds:,.0f} images/s);"
             f" samples are in {self._folder.path / 'samples'}"
         )
+        with contextlib.suppress(OSError, ValueError):  # standard output may be closed
+            print(result, flush=True)
 
     # --- the loop's parts
 
     def _begin(self) -> None:
         """From here on the folder exists and is ours."""
         s, known = self.settings, self._record
-        if self._folder._lock is None:
+        self._begun = True  # a signal now waits for the first pause between two steps
+        if not self._folder.locked:
             self._folder.lock()
-            if not self._fresh and self._folder.record() is not None:
+            if not self._fresh and self._folder.holds_a_run():
                 raise cli.Busy(f"{self._folder.path}: another process began this run just now; try again")
+        data.point_caches_here()
         if self._fresh:
             self._folder.move_aside()
         state = self._folder.restore() if known else None
@@ -243,12 +248,11 @@ class Training:
         self._record = {
             "script": self._script,
             "state": "running",
-            "flags": {},
             "settings": {
                 **(known["settings"] if known else {}),
                 **{k: v for k, v in dataclasses.asdict(s).items() if k not in cli.FREE},
             },
-            "given": known["given"] if known else self._given,
+            "given": sorted({*self._given, *(known["given"] if known else ())}),
             "versions": {
                 "project": __version__,
                 "python": platform.python_version(),
@@ -259,7 +263,7 @@ class Training:
             "precision": self.precision,
             "threads": torch.get_num_threads(),
             "dataset": {
-                "name": self.data.name,
+                "name": _place("dataset", self.data.name),
                 "fingerprint": self.data.fingerprint,
                 "images": len(self.data.images),
                 "held_out": len(self.data.held_out),
@@ -271,7 +275,6 @@ class Training:
             "started": known["started"] if known else now,
         }
         self._write_record("running")
-        self._begun = True
         if not s.quiet:
             where = f"{self.device}, {self.precision}, {torch.get_num_threads()} threads"
             what = f"{self.data.name}, {len(self.data.images):,} images of {'x'.join(map(str, self.shape))}"
@@ -320,8 +323,9 @@ class Training:
             self._diverge(f"{wrong[0]} is {values[wrong[0]]}")
         self._folder.board(self._step, values)
         if self._bar is not None:
-            self._bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
-            self._bar.update(self._images_shown - self._bar.n)
+            with contextlib.suppress(OSError):  # the terminal may be gone; SIGHUP is then on its way
+                self._bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
+                self._bar.update(self._images_shown - self._bar.n)
         elif self._batch == 0 and not self.settings.quiet:
             rate = self._images_shown / self._seconds
             left = (self._epochs * self._batches_per_epoch - self._step) * self.settings.batch_size / rate
@@ -332,7 +336,7 @@ class Training:
         message = f"diverged in epoch {min(self._epoch + 1, self._epochs)}: {what}"
         self._write_record("diverged", message)
         raise Diverged(
-            f"{self._folder.path}: {message}; the last good checkpoint and samples are kept."
+            f"{self._folder.path}: {message}; the last good checkpoint and samples, if it got that far, are kept."
             " Try smaller learning rates, with --fresh or another folder"
         )
 
@@ -345,7 +349,8 @@ class Training:
             for network in training:
                 network.eval()
             grid = images.grid(self._generator(self._latents))
-            held_out = torch.from_numpy(np.ascontiguousarray(self.data.held_out[:8]))
+            eight = np.arange(8) % len(self.data.held_out)  # a small set holds out fewer
+            held_out = torch.from_numpy(np.ascontiguousarray(self.data.held_out[eight]))
             real = held_out.to(self.device).to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
             sheets = {name: images.grid(draw(real, self._latents[:8])) for name, draw in self._sheets.items()}
             for network in training:
@@ -451,11 +456,17 @@ class Training:
     def close(self, failure: str | None = None) -> None:
         """Gives the folder back; a run that broke off says so in run.json, where that can still be written."""
         if self._bar is not None:
-            self._bar.close()
+            with contextlib.suppress(OSError):
+                self._bar.close()
         if failure and self._begun:
             with contextlib.suppress(FolderError):  # the failure may be that nothing can be written
                 self._write_record("failed", failure)
         self._folder.release()
+
+
+def _place(name: str, value: Any) -> Any:
+    """A data set given as a path, as one that does not depend on the working directory; other values as they are."""
+    return os.path.abspath(value) if name == "dataset" and value is not None and value not in data.NAMES else value
 
 
 def _clock(seconds: float) -> str:
@@ -470,7 +481,7 @@ def launch(main: Callable[[Training], None], settings: type[cli.Settings], doc: 
     clock = time.monotonic()
     script = Path(main.__code__.co_filename).stem
     debug = "--debug" in sys.argv
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the caller closed it
         stream.reconfigure(errors="backslashreplace")
     device.keep_freed_memory()
     run: Training | None = None
@@ -500,7 +511,7 @@ def launch(main: Callable[[Training], None], settings: type[cli.Settings], doc: 
             traceback.print_exc()
         reason = str(error).splitlines()[0][:200] if str(error) else ""
         failure = f"{type(error).__name__}: {reason}"
-        hint = "try a smaller --batch-size" if "memory" in failure.lower() else "--debug shows where"
+        hint = "try a smaller --batch-size or --image-size" if "memory" in failure.lower() else "--debug shows where"
         say(f"{script}.py: failed ({failure}); {hint}")
         code = 1
     if run is not None:

@@ -54,6 +54,7 @@ def test_missing_and_extra_arguments(start, folder, script):
         (("--epochs", "0"), "--epochs: must be a whole number, at least 1"),
         (("--epochs", "-5"), "not '-5'"),
         (("--epochs", "2.5"), "not '2.5'"),
+        (("--seed", "1e30"), "--seed: must be at most"),
         (("--epochs", "3", "--images", "5000"), "give one of them"),
         (("--batch-size", "1"), "at least 2"),
         (("--time-limit", "soon"), "such as 90s, 50m or 1h30m"),
@@ -155,6 +156,16 @@ def test_a_folder_that_is_a_file(start, tmp_path):
     assert (tmp_path / "file").read_text() == "x"
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_write_permission(start, tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o555)
+    refused(start("gan", *GOOD, tmp_path / "closed" / "run", "--dataset", "digits"), 5, "cannot be written to")
+
+
+def test_a_name_that_is_too_long(start, tmp_path):
+    refused(start("gan", *GOOD, tmp_path / ("x" * 300), "--dataset", "digits"), 5, "too long")
+
+
 def test_a_folder_that_is_read_only(start, folder, monkeypatch):
     """Root may write anywhere, so the answer of os.access is put there for it."""
     monkeypatch.setattr(os, "access", lambda *_: False)
@@ -183,7 +194,7 @@ def test_help_names_paper_and_momentum(shell, script):
     shown = shell(script, "--help")
     assert shown.code == 0 and "arXiv" in shown.out and shown.err == ""
     assert ("RMSprop" if script == "wgan" else "β1") in shown.out
-    assert "--sample-every" in shown.out and time.monotonic() - began < 30
+    assert "--sample-every" in shown.out and time.monotonic() - began < 10  # 3 s on an idle machine
 
 
 def test_quick_answers_import_no_slow_library(shell):

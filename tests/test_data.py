@@ -15,7 +15,7 @@ from formats import write_cifar_binary, write_cifar_pickles, write_idx, write_mn
 from PIL import Image
 
 from common import data
-from common.cli import DataError
+from common.cli import DataError, Stopped
 
 
 @pytest.fixture(autouse=True)
@@ -207,7 +207,7 @@ def test_an_unreachable_download_is_given_up_within_five_seconds(tmp_path, monke
 
     monkeypatch.setattr(data.subprocess, "Popen", popen)
     with pytest.raises(DataError, match="no answer within 5 s"):
-        data.load("kmnist", str(tmp_path / "root"))
+        data.load("kmnist", str(tmp_path / "root" / "below"))
     assert time.monotonic() - began[0] < 5.5
     assert not (tmp_path / "root").exists(), "something was left half-made"
 
@@ -237,7 +237,7 @@ def test_a_download_arrives_whole_under_its_name(tmp_path, monkeypatch, silent_s
     monkeypatch.setattr(data, "_fetch", lambda title, staging: fetch.fetch(title, str(staging)))
     read = data.load("mnist", str(tmp_path / "root"))
     assert len(read.images) == 120
-    assert sorted(path.name for path in (tmp_path / "root").iterdir()) == [".download.lock", "MNIST"]
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["MNIST"]
 
 
 def test_a_download_with_the_wrong_checksum_is_refused(tmp_path, monkeypatch, silent_server):
@@ -378,6 +378,27 @@ def test_a_broken_image_is_named_and_can_be_left_out(tmp_path, capsys, damage):
     assert "left out 1 image(s) that cannot be read (0003.png)" in capsys.readouterr().err
 
 
+def test_a_signal_while_decoding_is_not_taken_for_a_broken_image(tmp_path, monkeypatch):
+    write_pictures(tmp_path / "set", 8)
+
+    def interrupted(*_):
+        raise Stopped("stopped by SIGTERM", 143)
+
+    monkeypatch.setattr(data, "_upright", interrupted)
+    with pytest.raises(Stopped):
+        data.load(str(tmp_path / "set"), skip_broken=True)
+    assert not list((tmp_path / "cache").glob("decoded/*"))
+
+
+def test_a_folder_too_big_for_memory_stays_on_disk(tmp_path, monkeypatch):
+    write_pictures(tmp_path / "set", 30)
+    whole = data.load(str(tmp_path / "set"))
+    monkeypatch.setattr(data.os, "sysconf", lambda _: 1)
+    mapped = data.load(str(tmp_path / "set"))
+    assert isinstance(mapped.images.base, np.memmap) or isinstance(mapped.images, np.memmap)
+    assert mapped.fingerprint == whole.fingerprint
+
+
 def test_a_decompression_bomb_is_refused(tmp_path):
     write_pictures(tmp_path / "set", 3)
     Image.new("1", (20_000, 20_000)).save(tmp_path / "set" / "bomb.png")
@@ -436,7 +457,7 @@ def test_npz(tmp_path, patterns, names, channels):
         ({"images": np.zeros((9, 8, 8, 2), np.uint8)}, r"must be \(N, H, W\)"),
         ({"pictures": np.zeros((9, 8, 8), np.uint8)}, "neither `images` nor `arr_0`"),
         ({"images": np.zeros((9, 8, 8), np.uint8), "labels": np.zeros(3, int)}, "one whole number an image"),
-        ({"images": np.array([object()] * 3)}, "plain arrays"),
+        ({"images": np.array([object(), 1, "a"])}, "plain arrays"),
         ({"images": np.zeros((9, 8, 8), np.uint8)}, "all the same"),
     ],
     ids=["floats", "two dimensions", "two channels", "other names", "too few labels", "objects", "equal"],

@@ -200,6 +200,8 @@ def test_epochs_may_grow_also_on_a_finished_run(start, finished, tmp_path):
     line = ("gan", *LINE["gan"], folder, "--dataset", "digits")
     assert start(*line, "--epochs", 4).code == 0
     assert record_of(folder)["epochs_done"] == 4
+    assert start(*line, "--images", 5 * 1600).code == 0
+    assert record_of(folder)["epochs_done"] == 5
     fewer = start(*line, "--epochs", 2)
     assert fewer.code == 5 and "may grow, not shrink" in fewer.err
 
@@ -304,6 +306,61 @@ def test_a_damaged_run_json_is_rebuilt_from_the_checkpoint(start, finished, tmp_
     again = start("gan", *LINE["gan"], folder, "--epochs", 4)
     assert again.code == 0 and "rebuilt from the checkpoint" in again.err
     assert record_of(folder)["state"] == "finished"
+
+
+def test_a_missing_run_json_does_not_make_it_another_run(start, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    (folder / "run.json").unlink()
+    again = start("gan", *LINE["gan"], folder, "--epochs", 4)
+    assert again.code == 0 and "rebuilt from the checkpoint" in again.err and "goes on after epoch 3" in again.err
+
+
+def test_fresh_helps_where_everything_is_damaged(start, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    for name in ("run.json", "checkpoint.pt", "checkpoint.prev.pt"):
+        (folder / name).write_bytes(b"damaged")
+    line = ("gan", *LINE["gan"], folder, "--dataset", "digits", "--epochs", 1)
+    refused = start(*line)
+    assert refused.code == 5 and "--fresh" in refused.err
+    assert start(*line, "--fresh").code == 0
+
+
+def test_a_data_set_may_be_named_from_another_directory(start, tmp_path, patterns, monkeypatch):
+    np.savez(tmp_path / "in$put_$.npz", images=patterns(300, size=8))  # dollars are mathematics to matplotlib
+    monkeypatch.chdir(tmp_path)
+    assert start("gan", *LINE["gan"], "run", "--dataset", "in$put_$.npz", "--epochs", 1).code == 0
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    again = start("gan", *LINE["gan"], "../run", "--dataset", "../in$put_$.npz", "--epochs", 2)
+    assert again.code == 0, again.err
+
+
+def test_on_a_terminal_there_is_a_progress_bar(tmp_path):
+    import pty
+
+    outer, inner = pty.openpty()
+    line = command("gan", *LINE["gan"], tmp_path / "run", "--dataset", "digits", "--epochs", 3)
+    child = subprocess.Popen(line, stderr=inner, stdout=subprocess.DEVNULL)
+    os.close(inner)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(outer, 65536)
+        except OSError:  # the other end is closed
+            break
+    os.close(outer)
+    assert child.wait() == 0
+    assert b"\r" in shown and b"img/s" in shown and b"d_loss=" in shown
+
+
+def test_a_closed_terminal_does_not_lose_the_run(tmp_path):
+    """Standard error is a pipe that nobody reads any more, as after a closed window."""
+    line = command("gan", *LINE["gan"], tmp_path / "run", "--dataset", "digits", "--epochs", 3)
+    child = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    child.stderr.close()
+    child.stdout.close()
+    assert child.wait(timeout=60) == 0
+    assert record_of(tmp_path / "run")["state"] == "finished"
 
 
 def test_divergence_exits_4_and_the_same_line_answers_at_once(start, tmp_path):

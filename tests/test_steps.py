@@ -30,7 +30,8 @@ def adversaries(script):
     return script.Generator(10, SHAPE), discriminator_of(script)(SHAPE, *extra)
 
 
-X, Z = torch.rand(6, *SHAPE) * 2 - 1, torch.randn(6, 10)
+RANDOM = torch.Generator().manual_seed(0)
+X, Z = torch.rand(6, *SHAPE, generator=RANDOM) * 2 - 1, torch.randn(6, 10, generator=RANDOM)
 STEPS = {
     gan: (
         lambda D, G, opt: gan.discriminator_step(D, G, opt, X, Z),
