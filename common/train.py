@@ -51,7 +51,8 @@ class Training:
     def __init__(self, script: str, kind: type[cli.Settings], given: dict[str, Any], clock: float):
         self._script, self._clock = script, clock
         self._signal: int | None = None
-        self._begun = False
+        self._in_loop = False  # a signal then waits for the pause between two steps
+        self._recorded = False  # run.json is this start's
         self._networks: dict[str, nn.Module] = {}
         self._optimizers: list[Optimizer] = []
         self._sheets: dict[str, Callable[[], Tensor]] = {}
@@ -68,6 +69,8 @@ class Training:
         known = self._record
         name = known["dataset"]["name"] if known else self.settings.dataset
         s = self.settings
+        if known:
+            self._plan(given, known["dataset"]["images"])  # a finished run answers before its data are read
         self.data = data.load(name, s.data_root, s.image_size, s.skip_broken)
         if known and known["dataset"]["fingerprint"] != self.data.fingerprint:
             raise DataError(f"{name} is not what this run began with (its images changed); give the run another folder")
@@ -75,7 +78,8 @@ class Training:
         self.precision = known["precision"] if known else device.resolve_precision(s.precision, self.device)
         if known:
             torch.set_num_threads(known["threads"])  # results depend on how sums are split
-        self._plan(given)
+        else:
+            self._plan(given, len(self.data.images))
         torch.manual_seed(s.seed)
 
     # --- what the line and run.json say
@@ -109,14 +113,13 @@ class Training:
             kept["epochs"] = None  # the new length counts
         return kind(**{**kept, **given})
 
-    def _plan(self, given: dict[str, Any]) -> None:
-        """Epochs, batches an epoch and epochs between grids; ends here if the run has them all."""
+    def _plan(self, given: dict[str, Any], count: int) -> None:
+        """Epochs, batches an epoch and epochs between grids for `count` images; ends here if the run has them all."""
         s, path, known = self.settings, self._folder.path, self._record
-        count = len(self.data.images)
         self._batches_per_epoch = count // s.batch_size
         if not self._batches_per_epoch:
             raise DataError(
-                f"--batch-size {s.batch_size} is larger than the {count} training images of {self.data.name};"
+                f"--batch-size {s.batch_size} is larger than the {count} training images;"
                 f" {'use a larger set' if count < 2 else f'give --batch-size {count} or less'}"
             )
 
@@ -220,7 +223,7 @@ class Training:
     def _begin(self) -> None:
         """From here on the folder exists and is ours."""
         s, known = self.settings, self._record
-        self._begun = True  # a signal now waits for the first pause between two steps
+        self._in_loop = True
         if not self._folder.locked:
             self._folder.lock()
             if not self._fresh and self._folder.holds_a_run():
@@ -275,6 +278,7 @@ class Training:
             "started": known["started"] if known else now,
         }
         self._write_record("running")
+        self._recorded = True
         if not s.quiet:
             where = f"{self.device}, {self.precision}, {torch.get_num_threads()} threads"
             what = f"{self.data.name}, {len(self.data.images):,} images of {'x'.join(map(str, self.shape))}"
@@ -450,7 +454,7 @@ class Training:
     def on_signal(self, number: int, frame: object) -> None:
         """Asks the loop to stop after this step; before it has begun there is nothing to save."""
         self._signal = number
-        if not self._begun:
+        if not self._in_loop:
             raise Stopped(f"stopped by {signal.Signals(number).name} before the first step", 128 + number)
 
     def close(self, failure: str | None = None) -> None:
@@ -458,7 +462,7 @@ class Training:
         if self._bar is not None:
             with contextlib.suppress(OSError):
                 self._bar.close()
-        if failure and self._begun:
+        if failure and self._recorded:
             with contextlib.suppress(FolderError):  # the failure may be that nothing can be written
                 self._write_record("failed", failure)
         self._folder.release()
