@@ -34,7 +34,7 @@ from common.train import Training, descend, launch
 class Settings(cli.Settings):
     margin: float = cli.option(0.128, "m, on the scale of the mean squared error", cli.number(above=0))
     pt_weight: float = cli.option(0.1, "weight of the pulling-away term; 0 turns it off", cli.number(least=0))
-    images: int = 800_000
+    images: int = 1_400_000
 
 
 class Generator(nn.Module):

@@ -9,8 +9,8 @@ log(1 - D) = -softplus(logit) are finite for any logit. `--loss minimax` descend
 does; the default, `non-saturating`, ascends E[log D(G(z))], as section 3 advises for its stronger gradients.
 
 As in the paper: fully connected networks, rectifiers in G, dropout in D, noise at the bottom layer only.
-Departures, for ten classes instead of four on Fashion-MNIST: leaky rectifiers for D's maxout units, batch norm in G,
-tanh for G's sigmoid, and Adam for SGD with momentum.
+Departures, which keep all ten classes of Fashion-MNIST: leaky rectifiers for D's maxout units, batch norm in G, tanh for
+G's sigmoid, and Adam for SGD with momentum.
 """
 
 import math
@@ -30,7 +30,7 @@ from common.train import Training, descend, launch
 class Settings(cli.Settings):
     d_steps: int = cli.option(1, "discriminator steps a generator step, the paper's k", cli.whole())
     loss: str = cli.option("non-saturating", "the generator's objective", choices=("non-saturating", "minimax"))
-    dropout: float = cli.option(0.1, "share of D's hidden units left out", cli.number(least=0, below=1))
+    dropout: float = cli.option(0.3, "share of D's hidden units left out", cli.number(least=0, below=1))
     images: int = 2_400_000
 
 

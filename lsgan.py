@@ -32,7 +32,7 @@ class Settings(cli.Settings):
     coding: str = cli.option(
         "0,1,1", "a,b,c: targets for fakes, for real images, and G's for fakes", choices=(*CODINGS,)
     )
-    images: int = 900_000
+    images: int = 2_400_000
 
 
 class Generator(nn.Module):

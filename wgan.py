@@ -7,8 +7,8 @@ Arjovsky, Chintala, Bottou, 2017, arXiv 1701.07875
 Algorithm 1: n_critic = 5 steps up the critic's estimate, each followed by clipping all its weights to [-c, c],
 c = 0.01, then one generator step; RMSprop for both, learning rate 5e-5, batches of 64. The critic f outputs a score
 without a sigmoid. Its estimate is, up to a constant that the clipping sets, the Wasserstein distance (eq. 2): it is in
-the log and in the plot, and falls as samples improve. `momentum` is RMSprop's; 0 is the paper's, which found momentum
-on the critic to do harm.
+the log and in the plot, and falls as samples improve. `momentum` is RMSprop's; 0 is the paper's, which found training
+unstable with momentum on the critic.
 
 The networks are the DCGAN of the paper's experiments, sized to the image, weights from N(0, 0.02). The critic has one
 more layer, as the authors' code offers: clipping leaves a shallow critic so simple that its estimate nears zero while
@@ -34,7 +34,7 @@ class Settings(cli.Settings):
     )
     n_critic: int = cli.option(5, "critic steps a generator step", cli.whole())
     clip: float = cli.option(0.01, "c: the critic's weights stay in [-c, c]", cli.number(above=0))
-    images: int = 1_800_000
+    images: int = 1_400_000
 
 
 class Generator(nn.Module):

@@ -188,18 +188,24 @@ def _target_size(name: str, sizes: set[tuple[int, int]], image_size: int | None)
 
 
 def _fit(name: str, part: _Part, image_size: int | None) -> _Part:
-    """A split's images at the target size."""
+    """A split's images at the target size, scaled once and then read from the cache."""
     height, width = part.images.shape[1:3]
     size = _target_size(name, {(width, height)}, image_size)
     if (height, width) == (size, size):
         return part
     from PIL import Image
 
-    scaled = np.empty((len(part.images), size, size, part.images.shape[3]), np.uint8)
-    for target, image in zip(scaled, part.images, strict=True):
-        picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
-        target[:] = _square(picture, size)
-    return _Part(scaled, part.labels)
+    digest = hashlib.sha256(repr(("scaled 1", part.images.shape, size)).encode())
+    digest.update(np.ascontiguousarray(part.images))
+    file = cache_folder() / "scaled" / f"{digest.hexdigest()[:32]}.npy"
+    if not file.exists():
+        scaled = np.empty((len(part.images), size, size, part.images.shape[3]), np.uint8)
+        for target, image in zip(scaled, part.images, strict=True):
+            target[:] = _square(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image), size)
+        content = io.BytesIO()
+        np.save(content, scaled)
+        _write_whole(file, content.getvalue())
+    return _Part(np.load(file), part.labels)
 
 
 # --- named sets

@@ -329,6 +329,14 @@ def test_grey_pictures_have_one_channel(tmp_path):
     assert data.load(str(tmp_path / "set")).shape == (1, 20, 20)
 
 
+def test_arrays_are_scaled_once(tmp_path, patterns, monkeypatch):
+    np.savez(tmp_path / "set.npz", images=patterns(150, size=12))
+    first = data.load(str(tmp_path / "set.npz"), image_size=16)
+    assert first.shape == (1, 16, 16)
+    monkeypatch.setattr(data, "_square", lambda *_: pytest.fail("scaled again"))
+    assert data.load(str(tmp_path / "set.npz"), image_size=16).fingerprint == first.fingerprint
+
+
 def test_nothing_is_decoded_twice(tmp_path, monkeypatch):
     write_pictures(tmp_path / "set", 10)
     first = data.load(str(tmp_path / "set"))
