@@ -9,8 +9,8 @@ log(1 - D) = -softplus(logit) are finite for any logit. `--loss minimax` descend
 does; the default, `non-saturating`, ascends E[log D(G(z))], as section 3 advises for its stronger gradients.
 
 As in the paper: fully connected networks, rectifiers in G, dropout in D, noise at the bottom layer only.
-Departures, which keep all ten classes of Fashion-MNIST: leaky rectifiers for D's maxout units, batch norm in G, tanh for
-G's sigmoid, and Adam for SGD with momentum.
+Departures, which keep all ten classes of Fashion-MNIST: leaky rectifiers for D's maxout units, batch norm in G, tanh
+for G's sigmoid, and Adam for SGD with momentum.
 """
 
 import math
