@@ -61,6 +61,14 @@ class Training:
         self._folder = RunFolder(given["folder"])
         self._fresh, self._given = bool(given.get("fresh")), sorted(set(given) - cli.FREE)
         self._folder.check_writable()
+        try:
+            self._prepare(kind, given)
+        except BaseException:
+            self._folder.release()
+            raise
+
+    def _prepare(self, kind: type[cli.Settings], given: dict[str, Any]) -> None:
+        """Settings, data and device, from the line or the run that is there."""
         if self._folder.holds_a_run():
             self._folder.lock()
         self._record = None if self._fresh else self._folder.record()

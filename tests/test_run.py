@@ -172,18 +172,35 @@ def test_resumed_run_ends_with_the_same_bytes(shell, tmp_path, script):
 def test_a_signal_stops_with_a_checkpoint(tmp_path, number, code):
     folder = tmp_path / "run"
     child = subprocess.Popen(
-        command("gan", *LINE["gan"], folder, "--dataset", "digits"), stderr=subprocess.PIPE, text=True
+        command("gan", *LINE["gan"], folder, "--dataset", "digits"),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # in the background, a shell has SIGINT ignored
     )
     while not (folder / "samples" / "epoch-0001.png").exists():
         assert child.poll() is None
         time.sleep(0.05)
     sent = time.monotonic()
     child.send_signal(number)
-    _, err = child.communicate(timeout=30)
+    try:
+        _, err = child.communicate(timeout=30)
+    finally:
+        child.kill()
     assert child.returncode == code and time.monotonic() - sent < 10
     assert "is saved; the same line goes on" in err and "Traceback" not in err
     assert record_of(folder)["state"] == "stopped" and record_of(folder)["steps"] > 0
     assert load_generator(folder) is not None
+
+
+def test_a_signal_that_was_ignored_stays_ignored(tmp_path):
+    """nohup's way: the run goes on to its end."""
+    line = command("gan", *LINE["gan"], tmp_path / "run", "--dataset", "digits", "--epochs", 3)
+    child = subprocess.Popen(line, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    while not (tmp_path / "run" / "run.json").exists():
+        assert child.poll() is None
+        time.sleep(0.02)
+    child.send_signal(signal.SIGHUP)
+    assert child.wait(timeout=60) == 0
 
 
 def test_time_limit_exits_0_and_the_next_start_goes_on(start, finished, tmp_path):
@@ -336,9 +353,13 @@ def test_a_data_set_may_be_named_from_another_directory(start, tmp_path, pattern
 
 
 def test_on_a_terminal_there_is_a_progress_bar(tmp_path):
+    import fcntl
     import pty
+    import struct
+    import termios
 
     outer, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
     line = command("gan", *LINE["gan"], tmp_path / "run", "--dataset", "digits", "--epochs", 3)
     child = subprocess.Popen(line, stderr=inner, stdout=subprocess.DEVNULL)
     os.close(inner)
