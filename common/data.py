@@ -512,7 +512,7 @@ def _image_files(path: Path, image_size: int | None, skip_broken: bool) -> tuple
     """A folder or zip of images, decoded once into a memory-mapped cache."""
     files, read, identity = _listing(path)
     names = sorted(name for name in files if name.lower().endswith(SUFFIXES))
-    others = [name for name in files if name not in set(names)]
+    others = sorted(set(files) - set(names))
     if not names:
         raise DataError(f"--dataset {path}: no images found (looked for {' '.join(SUFFIXES)})")
     if others:
