@@ -49,15 +49,10 @@ def grid(images: torch.Tensor, columns: int = 8) -> Image.Image:
     return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
 
 
-def png(picture: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
-    """The file, with `text` as its PNG comments."""
-    from PIL.PngImagePlugin import PngInfo
-
-    info = PngInfo()
-    for key, value in (text or {}).items():
-        info.add_text(key, value)
+def png(picture: Image.Image) -> bytes:
+    """The picture as a file."""
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", pnginfo=info)
+    picture.save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -57,6 +57,7 @@ class RunFolder:
             raise FolderError(f"{self.path}: is a file; give the run a folder of its own")
         self._lock = None
         self._board = None
+        self._columns: list[str] = []  # of log.csv
 
     # --- reading
 
@@ -229,21 +230,20 @@ class RunFolder:
 
     def write_log(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """The log from its beginning: on a resume, or when a column is new."""
-        columns = list(dict.fromkeys(name for row in rows for name in row))
+        self._columns = list(dict.fromkeys(name for row in rows for name in row))
         text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer = csv.DictWriter(text, self._columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         self.write(LOG, text.getvalue().encode())
 
     def append_log(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds the last of `rows`, all rows so far."""
-        columns = list(dict.fromkeys(name for row in rows[:-1] for name in row))
-        if len(rows) == 1 or set(rows[-1]) - set(columns):
+        if set(rows[-1]) - set(self._columns):
             self.write_log(rows)
             return
         with self._trouble(), (self.path / LOG).open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, columns, lineterminator="\n").writerow(rows[-1])
+            csv.DictWriter(file, self._columns, lineterminator="\n").writerow(rows[-1])
 
     def write_film(self) -> None:
         # By number: past epoch 9,999 a name is longer.

@@ -300,7 +300,7 @@ class Training:
 
     def _real(self, chosen: Tensor) -> Tensor:
         x = self._images[chosen.to(self._images.device)].to(self.device, non_blocking=True)
-        x = x.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
+        x = _floats(x)
         if self.settings.flip:
             mirrored = torch.rand(len(x), 1, 1, 1, device=self.device) < 0.5
             x = torch.where(mirrored, x.flip(3), x)
@@ -363,7 +363,7 @@ class Training:
             grid = images.grid(self._generator(self._latents))
             eight = np.arange(8) % len(self.data.held_out)  # a small set holds out fewer
             held_out = torch.from_numpy(np.ascontiguousarray(self.data.held_out[eight]))
-            real = held_out.to(self.device).to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
+            real = _floats(held_out.to(self.device))
             sheets = {name: images.grid(draw(real, self._latents[:8])) for name, draw in self._sheets.items()}
             for network in training:
                 network.train()
@@ -474,6 +474,11 @@ class Training:
             with contextlib.suppress(FolderError):  # the failure may be that nothing can be written
                 self._write_record("failed", failure)
         self._folder.release()
+
+
+def _floats(pixels: Tensor) -> Tensor:
+    """uint8 (N, C, H, W) -> float32 in [-1, 1], channels last."""
+    return pixels.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
 
 
 def _place(name: str, value: Any) -> Any:
