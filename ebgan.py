@@ -135,7 +135,7 @@ def main(run: Training) -> None:
     opt_G = run.optimizer(Adam, G, lr=s.lr_g, betas=(s.momentum, 0.999))
     opt_D = run.optimizer(Adam, D, lr=s.lr_d, betas=(s.momentum, 0.999))
     # Four rows: real, reconstructed real, generated, reconstructed generated.
-    run.sheet("reconstructions", lambda x, z: torch.cat([x, D(x)[0], G(z), D(G(z))[0]]))
+    run.sheet("reconstructions", lambda x, z: torch.cat([x, D(x)[0], run.sample(z), D(run.sample(z))[0]]))
 
     for _, x in run.batches():
         run.log(discriminator_step(D, G, opt_D, x, run.noise(), s.margin))

@@ -16,7 +16,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 
 class Refusal(Exception):
@@ -145,6 +145,9 @@ def option(default: Any, help: str, type: Callable[[str], Any] | None = None, ch
 class Settings:
     """What every script is told: four arguments by place, the rest by name."""
 
+    without: ClassVar[frozenset[str]] = frozenset()  # options that mean nothing to a script
+    load: ClassVar[Callable | None] = None  # (dataset, settings) -> data.Dataset, where data.load does not do
+
     lr_g: float = argument("learning rate of the generator's optimizer", number(above=0))
     lr_d: float = argument("learning rate of the discriminator's optimizer", number(above=0))
     momentum: float = argument("β1 of both Adam optimizers", number(least=0, below=1))
@@ -152,8 +155,8 @@ class Settings:
 
     dataset: str | None = option(
         None,
-        "mnist, fashion-mnist, kmnist, cifar10, digits, or a path: a folder of images, a .zip of one, an .npz"
-        " (default: mnist, or digits where mnist is out of reach)",
+        "mnist, fashion-mnist, kmnist, stacked-mnist, cifar10, digits, or a path: a folder of images, a .zip of one,"
+        " an .npz (default: mnist, or digits where mnist is out of reach)",
         name_or_path,
     )
     data_root: str | None = option(None, "folder with the named sets (default: $GAN_DATA, then data/)", name_or_path)
@@ -164,6 +167,11 @@ class Settings:
     images: int = option(2_000_000, "length in images shown, rounded to epochs", whole())
     batch_size: int = option(64, "images in a batch", whole(2))
     z_dim: int = option(100, "dimensions of the noise z", whole())
+    ema: float | None = option(
+        None,
+        "draw and save the generator with weights averaged over its steps with this decay, such as 0.999; 0 does not",
+        number(least=0, below=1),
+    )
     seed: int = option(0, "seed of weights, noise and order of the data", whole(0, 2**32))
     device: str = option("auto", "auto, cpu, cuda or cuda:N", name_or_path)
     precision: str = option(
@@ -203,6 +211,8 @@ def parse(kind: type[Settings], doc: str, prog: str, argv: list[str]) -> dict[st
     parser = _Parser(prog, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     for field in dataclasses.fields(kind):
         about = metadata(kind, field.name)
+        if field.name in kind.without:
+            continue
         if about.get("positional"):
             parser.add_argument(field.name, type=about["type"], help=about["help"].replace("%", "%%"))
             continue

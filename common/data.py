@@ -31,7 +31,8 @@ IDX_SETS = {
     "fashion-mnist": ("FashionMNIST", ("/usr/share/datasets/fashion-mnist",)),  # where Debian's package puts it
     "kmnist": ("KMNIST", ()),
 }
-NAMES = (*IDX_SETS, "cifar10", "digits")
+NAMES = (*IDX_SETS, "stacked-mnist", "cifar10", "digits")
+STACKED = ((128_000, 1), (10_000, 2))  # images and seed of stacked-mnist's training and test split
 SPLITS = ("train", "val", "test")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 LARGEST_KEPT = 64  # images of one square size up to this stay as they are; others are scaled to it
@@ -92,6 +93,15 @@ def point_caches_here() -> None:
         os.environ.setdefault(variable, str(cache_folder() / name))
 
 
+def load_side_by_side(path: str, image_size: int, skip_broken: bool = False) -> Dataset:
+    """A folder or zip of pairs, twice as wide as high, in train/ and val/ or test/: uint8 (N, 2C, H, W), left first.
+
+    Held out is val/, as the pix2pix paper's authors translate it, else test/. Raises DataError.
+    """
+    train, held_out, _ = _image_files(Path(path), image_size, skip_broken, pairs=True)
+    return _hold_out(path, train, held_out, ())
+
+
 def load(
     dataset: str | None, data_root: str | None = None, image_size: int | None = None, skip_broken: bool = False
 ) -> Dataset:
@@ -109,6 +119,10 @@ def load(
     if dataset in IDX_SETS:
         train, test = _idx(dataset, data_root)
         classes = tuple(str(label) for label in range(10))
+    elif dataset == "stacked-mnist":
+        parts = _idx("mnist", data_root)
+        train, test = (_stack(part, *plan) for part, plan in zip(parts, STACKED, strict=True))
+        classes = tuple(f"{label:03d}" for label in range(1000))
     elif dataset == "cifar10":
         train, test, classes = _cifar10(data_root)
     elif dataset == "digits":
@@ -318,6 +332,18 @@ def _idx(name: str, data_root: str | None) -> tuple[_Part, _Part]:
     return parts[0], parts[1]
 
 
+def _stack(digits: _Part, count: int, seed: int) -> _Part:
+    """`count` images with three random digits as their channels; the label reads them as a number, red first.
+
+    The seed is the set's own, so that all runs see the same images.
+    """
+    chosen = np.random.default_rng(seed).integers(0, len(digits.images), (count, 3))
+    images = np.empty((count, *digits.images.shape[1:3], 3), np.uint8)
+    for channel in range(3):
+        images[..., channel] = digits.images[chosen[:, channel], ..., 0]
+    return _Part(images, digits.labels[chosen] @ np.array([100, 10, 1]))
+
+
 def _read_idx(file: Path, dimensions: int) -> np.ndarray:
     """torchvision's parser, on the file as it is or unzipped into the cache. Raises DataError for a damaged file."""
     import gzip
@@ -508,8 +534,10 @@ def _listing(path: Path) -> tuple[dict[str, str], Callable[[str], bytes], str]:
     return files, archive.read, str(path.resolve())
 
 
-def _image_files(path: Path, image_size: int | None, skip_broken: bool) -> tuple[_Part, _Part | None, tuple[str, ...]]:
-    """A folder or zip of images, decoded once into a memory-mapped cache."""
+def _image_files(
+    path: Path, image_size: int | None, skip_broken: bool, pairs: bool = False
+) -> tuple[_Part, _Part | None, tuple[str, ...]]:
+    """A folder or zip of images, decoded once into a memory-mapped cache; `pairs` lie on each other's channels."""
     files, read, identity = _listing(path)
     names = sorted(name for name in files if name.lower().endswith(SUFFIXES))
     others = sorted(set(files) - set(names))
@@ -523,23 +551,29 @@ def _image_files(path: Path, image_size: int | None, skip_broken: bool) -> tuple
     depth = 1 if len(tops) == 1 and all("/" in name for name in names) and not tops & set(SPLITS) else 0
     parts = {name: name.split("/")[depth:] for name in names}
     splits = {split: [n for n in names if len(parts[n]) > 1 and parts[n][0].lower() == split] for split in SPLITS}
-    held = splits["test"] or splits["val"]
+    held = (splits["val"] or splits["test"]) if pairs else (splits["test"] or splits["val"])
     train = splits["train"] if any(splits.values()) else names
     if not train:
         raise DataError(f"--dataset {path}: has {'test' if splits['test'] else 'val'}/ but no images in train/")
+    if pairs and (not splits["train"] or not held):
+        missing = "train/" if not splits["train"] else "val/ or test/"
+        raise DataError(
+            f"--dataset {path}: pairs side by side lie in train/ and val/ or test/, and there are none in {missing};"
+            " to make pairs from single images give --pairs edges"
+        )
     level = 1 if any(splits.values()) else 0
-    labelled = all(len(parts[name]) > level + 1 for name in (*train, *held))
+    labelled = not pairs and all(len(parts[name]) > level + 1 for name in (*train, *held))
     classes = tuple(sorted({parts[name][level] for name in train})) if labelled else ()
     unknown = {parts[name][level] for name in held} - set(classes) if labelled else set()
     if unknown:
         raise DataError(f"--dataset {path}: held-out images have classes that train/ lacks ({min(unknown)})")
 
     key = hashlib.sha256(
-        repr(("decoded 1", identity, sorted(files.items()), image_size, skip_broken)).encode()
+        repr(("decoded 1", identity, sorted(files.items()), image_size, skip_broken, *("pairs",) * pairs)).encode()
     ).hexdigest()[:32]
     folder = cache_folder() / "decoded" / key
     if not (folder / "complete.json").exists():
-        _decode(path, {"train": train, "held": held}, read, image_size, skip_broken, folder)
+        _decode(path, {"train": train, "held": held}, read, image_size, skip_broken, pairs, folder)
     kept = json.loads((folder / "complete.json").read_text())
 
     def part(split: str) -> _Part | None:
@@ -559,6 +593,7 @@ def _decode(
     read: Callable[[str], bytes],
     image_size: int | None,
     skip_broken: bool,
+    pairs: bool,
     folder: Path,
 ) -> None:
     """Writes train.npy, held.npy (N, size, size, C) and complete.json, the names that were kept, into `folder`."""
@@ -593,17 +628,28 @@ def _decode(
         raise DataError(f"--dataset {path}: none of its {len(names)} images can be read")
     grey = all(mode in ("1", "L", "LA") or mode.startswith("I") for _, mode in readable)
     size = _target_size(str(path), {size for size, _ in readable}, image_size)
+    odd = next((name for name, value in about.items() if value and value[0][0] != 2 * value[0][1]), None)
+    if pairs and odd:
+        raise DataError(
+            f"--dataset {path}: {odd} is {'x'.join(map(str, about[odd][0]))} pixels, and a pair is twice as wide as"
+            " high; to make pairs from single images give --pairs edges"
+        )
     staging = folder.with_name(f".decoding-{os.getpid()}-{folder.name}")
     try:
         staging.mkdir(parents=True, exist_ok=True)
 
         def write(split: str, count: int) -> np.ndarray:
-            shape = (count, size, size, 1 if grey else 3)
+            shape = (count, size, size, (1 if grey else 3) * (2 if pairs else 1))
             return np.lib.format.open_memmap(staging / f"{split}.npy", "w+", np.uint8, shape)
 
         def decode(picture: Image.Image) -> np.ndarray:
-            picture.draft(None, (size, size))  # a JPEG far larger than needed is decoded smaller, faster
-            return _square(_upright(picture, grey), size)
+            picture.draft(None, (2 * size if pairs else size, size))  # a JPEG far larger than needed is decoded smaller, faster
+            picture = _upright(picture, grey)
+            if not pairs:
+                return _square(picture, size)
+            middle, (width, height) = picture.width // 2, picture.size
+            sides = picture.crop((0, 0, middle, height)), picture.crop((middle, 0, width, height))
+            return np.concatenate([_square(side, size) for side in sides], 2)
 
         kept: dict[str, list[str]] = {"train": [], "held": []}
         for split, members in splits.items():

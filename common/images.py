@@ -10,6 +10,7 @@ from PIL import Image
 
 SMALLEST_TILE = 56  # pixels; smaller images are enlarged by a whole factor, so that 8x8 digits can be read
 GAP = 2
+COLUMNS = 8
 
 
 def to_uint8(images: torch.Tensor) -> np.ndarray:
@@ -35,7 +36,7 @@ def halvings(shape: tuple[int, int, int]) -> int:
     return times
 
 
-def grid(images: torch.Tensor, columns: int = 8) -> Image.Image:
+def grid(images: torch.Tensor, columns: int = COLUMNS) -> Image.Image:
     """Images (N, 1 or 3, H, W) in [-1, 1], row by row on a grid; fixed range, so brightness can be compared."""
     tiles = to_uint8(images)
     factor = max(1, -(-SMALLEST_TILE // tiles.shape[1]))

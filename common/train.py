@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from common import __version__, cli, data, device, images
 from common.cli import BadArgument, DataError, Diverged, Done, FolderError, Refusal, Stopped, say
@@ -55,7 +56,8 @@ class Training:
         self._recorded = False  # run.json is this start's
         self._networks: dict[str, nn.Module] = {}
         self._optimizers: list[Optimizer] = []
-        self._sheets: dict[str, Callable[[], Tensor]] = {}
+        self._sheets: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], int, int]] = {}
+        self.sheet("samples", lambda real, z: self.sample(z), count=64)
         self._bar = None
 
         self._folder = RunFolder(given["folder"])
@@ -79,7 +81,7 @@ class Training:
         s = self.settings
         if known:
             self._plan(given, known["dataset"]["images"])  # a finished run answers before its data are read
-        self.data = data.load(name, s.data_root, s.image_size, s.skip_broken)
+        self.data = (kind.load or load_images)(name, s)
         if known and known["dataset"]["fingerprint"] != self.data.fingerprint:
             raise DataError(f"{name} is not what this run began with (its images changed); give the run another folder")
         self.device = device.resolve_device(known["device"] if known else s.device)
@@ -152,6 +154,16 @@ class Training:
     def shape(self) -> tuple[int, int, int]:
         return self.data.shape
 
+    @property
+    def classes(self) -> int:
+        """How many classes the images have. Raises DataError where they have no labels."""
+        if self.data.labels is None:
+            raise DataError(
+                f"--dataset {self.data.name}: has no labels, and {self._script}.py needs the class of each image;"
+                " use a set with labels, a folder with a subfolder a class, or an .npz with `labels`"
+            )
+        return len(self.data.classes)
+
     def network(self, kind: type[nn.Module], *arguments: Any) -> Any:
         """`kind(*arguments)` on the run's device, in its precision, part of every checkpoint."""
         try:
@@ -162,10 +174,21 @@ class Training:
         return device.place(network, self.device, self.precision)
 
     def generator(self, kind: type[nn.Module], *arguments: Any) -> Any:
-        """The network that grids are drawn from and that is saved, to be built again from the same arguments."""
-        self._generator = self.network(kind, *arguments)
+        """The network that grids are drawn from and that is saved, to be built again from the same arguments.
+
+        Under --ema both use a copy whose weights follow the mean of this one's.
+        """
+        G = self._trained = self._generator = self.network(kind, *arguments)
         self._generator_about = {"script": self._script, "class": kind.__name__, "arguments": arguments}
-        return self._generator
+        if self.settings.ema:
+            with torch.random.fork_rng([]):
+                self._generator = self.network(kind, *arguments).requires_grad_(False)
+            self._generator.load_state_dict(G.state_dict())
+        return G
+
+    def sample(self, *inputs: Tensor) -> Tensor:
+        """What the generator that is saved makes of z, or of whatever else it takes."""
+        return self._generator(*inputs)
 
     def optimizer(self, kind: type[Optimizer], network: nn.Module, **options: Any) -> Optimizer:
         """`kind(parameters, **options)`, in one fused kernel where torch has one; part of every checkpoint."""
@@ -173,18 +196,23 @@ class Training:
             options.setdefault("fused", True)
         optimizer = kind(network.parameters(), **options)
         self._optimizers.append(optimizer)
+        if self.settings.ema and network is self._trained:
+            optimizer.register_step_post_hook(lambda *_: self._average())
         return optimizer
 
     def noise(self) -> Tensor:
         """z ~ N(0, I), (batch size, z_dim)."""
         return torch.randn(self.settings.batch_size, self.settings.z_dim, device=self.device)
 
-    def sheet(self, name: str, draw: Callable[[Tensor, Tensor], Tensor]) -> None:
-        """A contact sheet beside each grid, in a folder `name`: `draw(real, z)` returns images, 8 a row.
+    def sheet(
+        self, name: str, draw: Callable[[Tensor, Tensor], Tensor], count: int = 8, columns: int = images.COLUMNS
+    ) -> None:
+        """A contact sheet beside each grid, in a folder `name`; "samples" replaces the grid of 64 samples itself.
 
-        It gets 8 held-out images and 8 noise vectors, always the same, with all networks in evaluation mode.
+        `draw(real, z)` returns images. It gets `count` held-out images and as many noise vectors, always the same,
+        with all networks in evaluation mode.
         """
-        self._sheets[name] = draw
+        self._sheets[name] = (draw, count, columns)
 
     def log(self, values: Mapping[str, Tensor]) -> None:
         """Adds a step's figures, tensors of no dimensions, to the means of the next row of the log. Does not wait."""
@@ -198,13 +226,23 @@ class Training:
         An epoch shows every training image once, in an order that depends on seed and epoch alone, but for a last
         incomplete batch.
         """
+        return ((step, self._real(chosen)) for step, chosen in self._chosen())
+
+    def labelled_batches(self) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """(i, x, y): the same with each image's class, int64 (B,)."""
+        return ((step, self._real(chosen), self._labels[chosen]) for step, chosen in self._chosen())
+
+    # --- the loop's parts
+
+    def _chosen(self) -> Iterator[tuple[int, Tensor]]:
+        """(step, the batch's places in the data), from where the run is to its end."""
         self._begin()
         size = self.settings.batch_size
         while self._epoch < self._epochs:
             generator = torch.Generator().manual_seed((self.settings.seed + 1) * 1_000_003 + self._epoch)
-            order = torch.randperm(len(self._images), generator=generator).to(self._images.device)
+            order = torch.randperm(len(self._images), generator=generator).to(self.device)
             while self._batch < self._batches_per_epoch:
-                yield self._step, self._real(order[self._batch * size : (self._batch + 1) * size])
+                yield self._step, order[self._batch * size : (self._batch + 1) * size]
                 self._step += 1
                 self._batch += 1
                 if self._batch < self._batches_per_epoch:
@@ -226,8 +264,6 @@ class Training:
         with contextlib.suppress(OSError, ValueError):  # standard output may be closed
             print(result, flush=True)
 
-    # --- the loop's parts
-
     def _begin(self) -> None:
         """From here on the folder exists and is ours."""
         s, known = self.settings, self._record
@@ -247,12 +283,15 @@ class Training:
         self._started = self._saved = time.monotonic()
 
         latents = torch.Generator().manual_seed(s.seed)
-        self._latents = torch.randn(64, s.z_dim, generator=latents).to(self.device)
+        most = max(count for _, count, _ in self._sheets.values())
+        self._latents = torch.randn(most, s.z_dim, generator=latents).to(self.device)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a memory-mapped set is read-only, and nothing writes to it
             pixels = torch.from_numpy(self.data.images)
         free = torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else math.inf
         self._images = pixels.to(self.device) if pixels.nbytes < free / 2 else pixels
+        if self.data.labels is not None:
+            self._labels = torch.from_numpy(self.data.labels).to(self.device)
         if state is not None:
             self._load(state)
         now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
@@ -360,17 +399,32 @@ class Training:
             torch.manual_seed(self.settings.seed)
             for network in training:
                 network.eval()
-            grid = images.grid(self._generator(self._latents))
-            eight = np.arange(8) % len(self.data.held_out)  # a small set holds out fewer
-            held_out = torch.from_numpy(np.ascontiguousarray(self.data.held_out[eight]))
-            real = _floats(held_out.to(self.device))
-            sheets = {name: images.grid(draw(real, self._latents[:8])) for name, draw in self._sheets.items()}
+            pictures = {}
+            for name, (draw, count, columns) in self._sheets.items():
+                # Evenly from the whole set, which may be sorted by class; a small one holds out fewer.
+                chosen = np.arange(count) * len(self.data.held_out) // count
+                held_out = torch.from_numpy(np.ascontiguousarray(self.data.held_out[chosen]))
+                pictures[name] = images.grid(draw(_floats(held_out.to(self.device)), self._latents[:count]), columns)
             for network in training:
                 network.train()
         file = f"epoch-{self._epoch:04d}.png"
-        for name, picture in {"samples": grid, **sheets}.items():
+        for name, picture in pictures.items():
             self._folder.write(f"{name}/{file}", images.png(picture))
-        self._folder.board(self._step, {}, grid)
+        self._folder.board(self._step, {}, pictures["samples"])
+
+    def _average(self) -> None:
+        """One step of --ema: the averaged generator, batch norm's statistics included, follows the trained one.
+
+        The first steps average over few weights, so that the random first ones are soon forgotten.
+        """
+        decay = min(self.settings.ema, (1 + self._step) / (10 + self._step))
+        mean, now = self._generator.state_dict().values(), self._trained.state_dict().values()
+        floats = [(m, n) for m, n in zip(mean, now, strict=True) if m.is_floating_point()]
+        with torch.no_grad():
+            get_ema_multi_avg_fn(decay)(*map(list, zip(*floats, strict=True)), None)
+            for m, n in zip(mean, now, strict=True):
+                if not m.is_floating_point():  # batch norm's count of batches
+                    m.copy_(n)
 
     def _pause(self) -> None:
         """Between two steps: a checkpoint, or the end if a signal or the time limit asks for it."""
@@ -491,6 +545,11 @@ def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def load_images(dataset: str | None, settings: cli.Settings) -> data.Dataset:
+    """What a script trains on unless its Settings name another `load`."""
+    return data.load(dataset, settings.data_root, settings.image_size, settings.skip_broken)
 
 
 def launch(main: Callable[[Training], None], settings: type[cli.Settings], doc: str) -> None:

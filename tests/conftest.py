@@ -12,7 +12,7 @@ HOME = Path(__file__).resolve().parent.parent
 REAL_DATA = HOME.parent / "shared" / "data"
 sys.path.insert(0, str(HOME))
 
-SCRIPTS = ("gan", "wgan", "ebgan", "lsgan")
+SCRIPTS = ("gan", "dcgan", "lsgan", "wgan", "wgan_gp", "ebgan", "cgan", "pix2pix", "r3gan")
 
 
 @pytest.fixture(scope="session", autouse=True)

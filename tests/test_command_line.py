@@ -1,5 +1,7 @@
 """Bad input: one line on standard error that says what is wrong and what to do, the exit code, nothing half-made."""
 
+import dataclasses
+import importlib
 import os
 import time
 
@@ -63,10 +65,27 @@ def test_missing_and_extra_arguments(start, folder, script):
         (("--loss", "hinge"), "--loss"),
         (("--dropout", "1"), "--dropout"),
         (("--image-size", "x"), "--image-size"),
+        (("--ema", "1.5"), "--ema: must be a finite number below 1 and at least 0, not '1.5'"),
+        (("--ema", "1"), "--ema: must be a finite number below 1 and at least 0, not '1'"),
     ],
 )
 def test_options(start, folder, options, said):
     refused(start("gan", *GOOD, folder, "--dataset", "digits", *options), 2, said)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_default_that_help_names_may_be_given(script):
+    module = importlib.import_module(script)
+    options = [field for field in dataclasses.fields(module.Settings) if field.name not in module.Settings.without]
+    named = {field.name: field.default for field in options if type(field.default) in (int, float, str)}
+    line = [text for name, default in named.items() for text in ("--" + name.replace("_", "-"), str(default))]
+    given = cli.parse(module.Settings, "", script, [*GOOD, "folder", *line])
+    assert {name: given[name] for name in named} == named
+
+
+@pytest.mark.parametrize("option", [("--z-dim", "10"), ("--flip",)])
+def test_pix2pix_has_no_use_for_some_options(start, folder, option):
+    refused(start("pix2pix", *GOOD, folder, "--dataset", "digits", *option), 2, option[0])
 
 
 def test_cuda_without_cuda(start, folder, monkeypatch):
@@ -138,7 +157,7 @@ def test_a_batch_larger_than_the_data(start, folder):
     refused(start("gan", *line), 3, "larger than the 1618 training images", "--batch-size 1618")
 
 
-@pytest.mark.parametrize("script", ["wgan", "ebgan", "lsgan"])
+@pytest.mark.parametrize("script", sorted({*SCRIPTS} - {"gan", "pix2pix"}))
 def test_an_image_size_a_network_cannot_make(start, folder, script):
     line = (*GOOD, folder, "--dataset", "digits", "--image-size", "30")
     refused(start(script, *line), 2, "cannot make images of 30x30", "--image-size 28, 32 or 64")
@@ -147,6 +166,61 @@ def test_an_image_size_a_network_cannot_make(start, folder, script):
 def test_data_of_a_size_a_network_cannot_make(start, folder, tmp_path, patterns):
     np.savez(tmp_path / "set.npz", images=patterns(300, size=30))
     refused(start("lsgan", *GOOD, folder, "--dataset", tmp_path / "set.npz"), 3, "30x30", "--image-size")
+
+
+def test_cgan_needs_labels(start, folder, tmp_path, patterns):
+    np.savez(tmp_path / "set.npz", images=patterns(300))
+    refused(start("cgan", *GOOD, folder, "--dataset", tmp_path / "set.npz"), 3, "set.npz: has no labels", "cgan.py")
+    write_pictures(tmp_path / "set", 80)
+    refused(start("cgan", *GOOD, folder, "--dataset", tmp_path / "set"), 3, "has no labels", "a subfolder a class")
+
+
+@pytest.fixture
+def pair_folder(tmp_path):
+    """pair_folder("train", "val", ...): a folder with pairs of 40x20 pixels in these; other splits are empty."""
+
+    def make(*splits):
+        for split in ("train", "val", "test"):
+            (tmp_path / "pairs" / split).mkdir(parents=True)
+        for split in splits:
+            write_pictures(tmp_path / "pairs" / split, 3, size=(40, 20))
+        return tmp_path / "pairs"
+
+    return make
+
+
+def test_single_images_are_no_pairs(start, folder, tmp_path):
+    write_pictures(tmp_path / "set", 5)
+    refused(start("pix2pix", *GOOD, folder, "--dataset", tmp_path / "set"), 3, "none in train/", "--pairs edges")
+
+
+def test_an_image_among_pairs_that_is_not_twice_as_wide_as_high_is_named(start, folder, tmp_path, pair_folder):
+    dataset = pair_folder("train", "val")
+    write_pictures(dataset / "val" / "odd", 1, size=(40, 30))
+    refused(start("pix2pix", *GOOD, folder, "--dataset", dataset), 3, "0000.png is 40x30", "twice as wide as high")
+
+
+@pytest.mark.parametrize("empty", [True, False])
+@pytest.mark.parametrize(
+    ("splits", "said"), [(["train"], "none in val/ or test/"), (["val"], "train/"), (["test"], "train/")]
+)
+def test_pairs_of_one_split_only(start, folder, pair_folder, splits, said, empty):
+    dataset = pair_folder(*splits)
+    for split in () if empty else {"train", "val", "test"} - {*splits}:
+        (dataset / split).rmdir()
+    refused(start("pix2pix", *GOOD, folder, "--dataset", dataset), 3, said)
+
+
+def test_an_image_size_a_u_net_cannot_halve_down_to_a_pixel(start, folder, tmp_path, patterns):
+    np.savez(tmp_path / "set.npz", images=patterns(20))
+    line = (*GOOD, folder, "--dataset", tmp_path / "set.npz", "--image-size", "100")
+    refused(start("pix2pix", *line), 2, "cannot have 100", "64, 128 or 256")
+
+
+def test_gray_pairs_of_gray_images(start, folder, tmp_path, patterns):
+    np.savez(tmp_path / "set.npz", images=patterns(20))
+    line = (*GOOD, folder, "--dataset", tmp_path / "set.npz", "--pairs", "gray")
+    refused(start("pix2pix", *line), 3, "gray already", "--pairs edges")
 
 
 def test_a_folder_that_is_a_file(start, tmp_path):

@@ -127,6 +127,34 @@ def test_without_a_name_digits_stand_in_for_mnist_and_say_so(tmp_path, monkeypat
     assert not (tmp_path / "nothing").exists()
 
 
+def labels_by_digit(images, labels):
+    return {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
+
+
+def test_stacked_mnist_has_a_digit_in_each_channel_and_its_label_reads_them(tmp_path):
+    digits, digit_labels, test_digits, test_labels = write_mnist(tmp_path / "MNIST", size=4)
+    stacked = data.load("stacked-mnist", str(tmp_path))
+    assert stacked.shape == (3, 4, 4) and stacked.classes[7] == "007" and len(stacked.classes) == 1000
+    for images, labels, known in (
+        (stacked.images, stacked.labels, labels_by_digit(digits, digit_labels)),
+        (stacked.held_out, stacked.held_out_labels, labels_by_digit(test_digits, test_labels)),
+    ):
+        for image, label in zip(images[:3000], labels[:3000], strict=True):
+            red, green, blue = (known[channel.tobytes()] for channel in image)  # a digit of the other split is no key
+            assert label == 100 * red + 10 * green + blue
+    assert len(np.unique(stacked.labels)) == 1000
+
+
+def test_stacked_mnist_is_of_the_usual_size_and_the_same_for_every_run(tmp_path):
+    write_mnist(tmp_path / "MNIST", size=4)
+    np.random.seed(1)
+    first = data.load("stacked-mnist", str(tmp_path))
+    np.random.seed(2)
+    second = data.load("stacked-mnist", str(tmp_path))
+    assert (len(first.images), len(first.held_out)) == (128_000, 10_000)
+    assert first.fingerprint == second.fingerprint and np.array_equal(first.held_out, second.held_out)
+
+
 def test_the_real_digits(real_data):
     mnist = data.load("mnist", str(real_data))
     assert (len(mnist.images), len(mnist.held_out), len(mnist.classes)) == (10_000, 10_000, 10)

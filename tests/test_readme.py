@@ -10,7 +10,7 @@ from conftest import HOME, SCRIPTS
 from common import cli
 
 README = (HOME / "README.md").read_text()
-LINES = sorted(set(re.findall(r"python ((?:gan|wgan|ebgan|lsgan)\.py \d[^`#|\n]+)", README)))
+LINES = sorted(set(re.findall(rf"python ((?:{'|'.join(SCRIPTS)})\.py \d[^`#|\n]+)", README)))
 
 
 @pytest.mark.parametrize("line", LINES)

@@ -20,8 +20,11 @@ from safetensors.numpy import load_file
 from common.cli import FolderError
 from common.run import RunFolder, load_generator
 
-LINE = {"gan": ("2e-4", "2e-4", "0.5"), "wgan": ("5e-5", "5e-5", "0.5"), "ebgan": ("1e-3", "1e-3", "0.5")}
-LINE["lsgan"] = LINE["gan"]
+LINE = dict.fromkeys(SCRIPTS, ("2e-4", "2e-4", "0.5"))
+LINE |= {"wgan": ("5e-5", "5e-5", "0.5"), "wgan_gp": ("1e-4", "1e-4", "0"), "ebgan": ("1e-3", "1e-3", "0.5")}
+LINE |= {"r3gan": ("2e-4", "2e-4", "0")}
+SMALL = {"pix2pix": ("--width", 4, "--batch-size", 64)}  # its own are made for hours
+SHEETS = {"dcgan": "walk", "ebgan": "reconstructions"}
 
 
 def weights(folder):
@@ -59,25 +62,29 @@ def finished(tmp_path_factory):
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_each_script_end_to_end_on_digits(shell, tmp_path, script):
     folder = tmp_path / "run"
-    done = shell(script, *LINE[script], folder, "--dataset", "digits", "--epochs", 2)
+    options = ("--dataset", "digits", "--epochs", 2, *SMALL.get(script, ()))
+    done = shell(script, *LINE[script], folder, *options)
     assert done.code == 0, done.err
     assert "finished, 2 epochs" in done.out
     left = {path.name for path in folder.iterdir()}
     assert left >= {"run.json", "log.csv", "samples", "samples.gif", "losses.png", "checkpoint.pt", "tensorboard"}
-    assert ("reconstructions" in left) == (script == "ebgan")
+    assert {"walk", "reconstructions"} & left == {SHEETS[script]} if script in SHEETS else set()
 
     record = record_of(folder)
     assert (record["state"], record["epochs_done"], record["script"]) == ("finished", 2, script)
     assert record["dataset"]["held_out"] >= 179 and record["images"] == 2 * 25 * 64
     rows = log_without_time(folder)
     assert [row["step"] for row in rows] == ["25", "50"]
-    assert ("wasserstein_estimate" in rows[0]) == (script == "wgan")
+    assert ("wasserstein_estimate" in rows[0]) == (script in ("wgan", "wgan_gp"))
 
     pixels = np.asarray(Image.open(folder / "samples" / "epoch-0002.png"))
     assert pixels.std() > 10, "the grid is of one colour"
     G = load_generator(folder)
-    images = G(torch.randn(5, G.z_dim))
-    assert images.shape == (5, 1, 8, 8) and images.abs().max() <= 1 and not G.training
+    size = 32 if script == "pix2pix" else 8
+    inputs = torch.zeros(5, 1, 32, 32) if script == "pix2pix" else torch.randn(5, G.z_dim)
+    images = G(inputs, torch.arange(5)) if script == "cgan" else G(inputs)
+    assert images.shape == (5, 1, size, size) and not G.training
+    assert images.abs().max() <= 1 or script == "r3gan"  # which has no tanh
     # Elsewhere than on a terminal: one plain line an epoch.
     assert len([line for line in done.lines if re.match(r"epoch \d/2  .*images/s", line)]) == 2
     assert "\r" not in done.err and "\x1b" not in done.err
@@ -102,6 +109,69 @@ def test_colour_images_train(shell, tmp_path, real_data):
     assert done.code == 0, done.err
     assert Image.open(tmp_path / "run" / "samples" / "epoch-0001.png").mode == "RGB"
     assert len(record_of(tmp_path / "run")["dataset"]["classes"]) == 10
+
+
+def test_a_row_of_cgans_grid_is_a_class(shell, tmp_path, patterns):
+    """Class 0 is black, class 1 white: after a little training the rows tell."""
+    labels = np.arange(400) % 2
+    pixels = (patterns(400, 8) // 8 + 224 * labels[:, None, None, None]).astype(np.uint8)
+    np.savez(tmp_path / "two.npz", images=pixels, labels=labels)
+    done = shell("cgan", *LINE["cgan"], tmp_path / "run", "--dataset", tmp_path / "two.npz", "--epochs", 15)
+    assert done.code == 0, done.err
+    picture = np.asarray(Image.open(tmp_path / "run" / "samples" / "epoch-0015.png")).astype(float)
+    tile = (picture.shape[1] - 2) // 8
+    assert picture.shape[0] == 2 * tile + 2
+    assert picture[tile + 4 : -2].mean() > picture[2 : tile - 2].mean() + 100
+
+
+# --- averaged weights
+
+
+def test_the_saved_generator_is_the_average_of_the_trained_one(tmp_path, monkeypatch):
+    """--ema 0.7 worked out here: mean <- d mean + (1 - d) weights, with d = min(0.7, (1 + i) / (10 + i)) in step i."""
+    import lsgan
+    from common import train
+
+    seen = []
+
+    def main(run):
+        s = run.settings
+        G, D = run.generator(lsgan.Generator, s.z_dim, run.shape), run.network(lsgan.Discriminator, run.shape)
+        seen.append({name: tensor.clone() for name, tensor in G.state_dict().items()})
+        opt_G, opt_D = run.optimizer(torch.optim.Adam, G, lr=1e-2), run.optimizer(torch.optim.Adam, D, lr=1e-2)
+        for _, x in run.batches():
+            run.log(lsgan.discriminator_step(D, G, opt_D, x, run.noise(), 0, 1))
+            run.log(lsgan.generator_step(D, G, opt_G, run.noise(), 1))
+            seen.append({name: tensor.clone() for name, tensor in G.state_dict().items()})
+
+    line = ("lsgan.py", *LINE["lsgan"], str(tmp_path / "run"), "--dataset", "digits", "--epochs", "1", "--ema", "0.7")
+    monkeypatch.setattr("sys.argv", [*line, "--precision", "fp32"])
+    before = {number: signal.getsignal(number) for number in train.SIGNALS}
+    try:
+        with pytest.raises(SystemExit, match="0"):
+            train.launch(main, lsgan.Settings, "")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    mean = {name: tensor.clone() for name, tensor in seen[0].items()}
+    for i, now in enumerate(seen[1:]):
+        decay = min(0.7, (1 + i) / (10 + i))
+        mean = {k: decay * m + (1 - decay) * now[k] if m.is_floating_point() else now[k] for k, m in mean.items()}
+    assert len(seen) == 26
+    saved = load_file(tmp_path / "run" / "generator.safetensors")
+    assert saved.keys() == mean.keys()
+    for name, tensor in mean.items():
+        np.testing.assert_allclose(saved[name], tensor.numpy(), rtol=1e-4, atol=1e-6)
+    assert any(not np.allclose(saved[name], seen[-1][name].numpy(), rtol=1e-2) for name in saved)
+
+
+def test_averaged_weights_outlast_a_stop(start, tmp_path):
+    line = ("lsgan", *LINE["lsgan"])
+    options = ("--dataset", "digits", "--ema", 0.9)
+    assert start(*line, tmp_path / "whole", *options, "--epochs", 4).code == 0
+    for epochs in (2, 4):
+        assert start(*line, tmp_path / "halved", *options, "--epochs", epochs).code == 0
+    assert weights(tmp_path / "halved") == weights(tmp_path / "whole")
 
 
 # --- the same line again
@@ -141,7 +211,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(start, finis
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_resumed_run_ends_with_the_same_bytes(shell, tmp_path, script):
     """Killed with signal 9 twice, at moments that fall where they may, with a checkpoint every few steps."""
-    options = ("--dataset", "digits", "--epochs", 4, "--sample-every", 1)
+    options = ("--dataset", "digits", "--epochs", 4, "--sample-every", 1, *SMALL.get(script, ()))
     assert shell(script, *LINE[script], tmp_path / "whole", *options).code == 0
     line = (script, *LINE[script], tmp_path / "killed", *options, "--checkpoint-every", "0.05s")
     for steps in (8, 60):

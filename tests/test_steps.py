@@ -1,15 +1,24 @@
 """What a step changes, and what it must not."""
 
+import math
+from types import SimpleNamespace
+
 import pytest
 import torch
+from torch import nn
 from torch.optim import Adam, RMSprop
 
+import cgan
+import dcgan
 import ebgan
 import gan
 import lsgan
+import pix2pix
+import r3gan
 import wgan
+import wgan_gp
 
-SHAPE = (1, 8, 8)
+SHAPE, CLASSES = (1, 8, 8), 3
 
 
 def snapshot(network):
@@ -24,14 +33,20 @@ def discriminator_of(script):
     return next(getattr(script, name) for name in ("Critic", "Autoencoder", "Discriminator") if hasattr(script, name))
 
 
-def adversaries(script):
+def adversaries(script, shape=SHAPE):
     torch.manual_seed(0)
-    extra = (0.3,) if script is gan else ()
-    return script.Generator(10, SHAPE), discriminator_of(script)(SHAPE, *extra)
+    classes, dropout = (CLASSES,) * (script is cgan), (0.3,) * (script is gan)
+    G, D = script.Generator(10, shape, *classes), discriminator_of(script)(shape, *classes, *dropout)
+    if script is r3gan:  # a block ends in zeros, which let no gradient through to its other layers in a first step
+        for parameter in (*G.parameters(), *D.parameters()):
+            if not parameter.any():
+                nn.init.normal_(parameter, 0, 0.1)
+    return G, D
 
 
 RANDOM = torch.Generator().manual_seed(0)
 X, Z = torch.rand(6, *SHAPE, generator=RANDOM) * 2 - 1, torch.randn(6, 10, generator=RANDOM)
+Y = torch.arange(6) % CLASSES
 STEPS = {
     gan: (
         lambda D, G, opt: gan.discriminator_step(D, G, opt, X, Z),
@@ -49,6 +64,22 @@ STEPS = {
         lambda D, G, opt: lsgan.discriminator_step(D, G, opt, X, Z, 0, 1),
         lambda D, G, opt: lsgan.generator_step(D, G, opt, Z, 1),
     ),
+    dcgan: (
+        lambda D, G, opt: dcgan.discriminator_step(D, G, opt, X, Z),
+        lambda D, G, opt: dcgan.generator_step(D, G, opt, Z),
+    ),
+    wgan_gp: (
+        lambda D, G, opt: wgan_gp.critic_step(D, G, opt, X, Z, 10),
+        lambda D, G, opt: wgan_gp.generator_step(D, G, opt, Z),
+    ),
+    cgan: (
+        lambda D, G, opt: cgan.discriminator_step(D, G, opt, X, Y, Z),
+        lambda D, G, opt: cgan.generator_step(D, G, opt, Y, Z),
+    ),
+    r3gan: (
+        lambda D, G, opt: r3gan.discriminator_step(D, G, opt, X, Z, 1.0),
+        lambda D, G, opt: r3gan.generator_step(D, G, opt, X, Z),
+    ),
 }
 
 
@@ -58,7 +89,10 @@ def test_each_step_changes_its_own_network_and_no_other(script):
     update_D, update_G = STEPS[script]
     before_G, before_D = snapshot(G), snapshot(D)
     update_D(D, G, Adam(D.parameters(), 1e-3))
-    assert all(changed(D, before_D)) and not any(changed(G, before_G))
+    # What is added to all scores alike, as wgan_gp's last bias is, cancels out of a difference and has no gradient.
+    may_stay = [script is wgan_gp and parameter.numel() == 1 for parameter in D.parameters()]
+    assert all(moved or stays for moved, stays in zip(changed(D, before_D), may_stay, strict=True))
+    assert not any(changed(G, before_G))
 
     before_D = snapshot(D)
     update_G(D, G, Adam(G.parameters(), 1e-3))
@@ -81,23 +115,110 @@ def test_critic_weights_stay_within_clip_after_every_step():
     assert any((parameter.abs() == torch.tensor(0.01)).any() for parameter in f.parameters()), "nothing was clipped"
 
 
-def test_the_logged_estimate_is_that_of_the_critic_before_its_step():
-    G, f = adversaries(wgan)
+@pytest.mark.parametrize("script", [wgan, wgan_gp], ids=lambda script: script.__name__)
+def test_the_logged_estimate_is_that_of_the_critic_before_its_step(script):
+    G, f = adversaries(script)
     f.eval(), G.eval()
     with torch.no_grad():
         expected = f(X).mean() - f(G(Z)).mean()
-    assert wgan.critic_step(f, G, RMSprop(f.parameters(), 1e-3), X, Z, 0.01)["wasserstein_estimate"].item() == (
-        pytest.approx(expected.item())
-    )
+    logged = STEPS[script][0](f, G, RMSprop(f.parameters(), 1e-3))
+    assert logged["wasserstein_estimate"].item() == pytest.approx(expected.item(), abs=1e-7)
+
+
+def test_pix2pix_steps_change_their_own_network_and_no_other():
+    torch.manual_seed(0)
+    G, D = pix2pix.UNet(1, 32, 4), pix2pix.PatchGAN(1, 4)
+    x, y = torch.rand(2, 1, 1, 32, 32) * 2 - 1
+    fake = G(x)
+    # In front of batch norm a bias cancels out; a weight does not.
+    weights = {network: [p.dim() > 1 for p in network.parameters()] for network in (G, D)}
+
+    before_G, before_D = snapshot(G), snapshot(D)
+    pix2pix.generator_step(D, Adam(G.parameters(), 1e-3), x, y, fake, 100)
+    assert all(moved for moved, is_weight in zip(changed(G, before_G), weights[G], strict=True) if is_weight)
+    assert not any(changed(D, before_D)) and all(parameter.grad is None for parameter in D.parameters())
+
+    fake, before_G = G(x), snapshot(G)
+    G.zero_grad()
+    pix2pix.discriminator_step(D, Adam(D.parameters(), 1e-3), x, y, fake)
+    assert all(moved for moved, is_weight in zip(changed(D, before_D), weights[D], strict=True) if is_weight)
+    assert not any(changed(G, before_G)) and all(parameter.grad is None for parameter in G.parameters())
+    pix2pix.generator_step(D, Adam(G.parameters(), 1e-3), x, y, fake, 100)  # the same fake serves both, as in main
+
+
+def test_minibatch_discrimination_learns_and_lets_images_see_one_another():
+    torch.manual_seed(0)
+    G, D = dcgan.Generator(10, SHAPE), dcgan.Discriminator(SHAPE, True)
+    T = next(layer for layer in D.modules() if isinstance(layer, dcgan.MinibatchDiscrimination)).T
+    before = T.detach().clone()
+    dcgan.discriminator_step(D, G, Adam(D.parameters(), 1e-3), X, Z)
+    assert not torch.equal(T, before)
+    assert sees_the_others(D.eval()) and not sees_the_others(dcgan.Discriminator(SHAPE).eval())
+
+
+def sees_the_others(D):
+    """Whether the score of the first image has a gradient by any other of the batch."""
+    x = X.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(D(x)[0], x)
+    assert gradient[0].any()
+    return bool(gradient[1:].any())
+
+
+@pytest.mark.parametrize("script", [wgan_gp, r3gan], ids=lambda script: script.__name__)
+def test_a_penalised_score_depends_on_its_own_image_alone(script):
+    assert not sees_the_others(adversaries(script)[1].train())
+
+
+def test_every_block_is_the_identity_at_first():
+    for network, x in ((r3gan.Generator(10, (3, 16, 16)), Z), (r3gan.Discriminator((1, 8, 8)), X)):
+        unchanged = []
+        for block in (layer for layer in network.modules() if isinstance(layer, r3gan.Block)):
+            block.register_forward_hook(lambda _, inputs, y, seen=unchanged: seen.append(torch.equal(inputs[0], y)))
+        network(x)
+        assert unchanged and all(unchanged)
+
+
+def test_the_class_changes_what_is_made_and_what_is_answered():
+    G, D = adversaries(cgan)
+    G.eval(), D.eval()
+    z, x = Z[:1].expand(CLASSES, -1), X[:1].expand(CLASSES, -1, -1, -1)
+    made, answered = G(z, torch.arange(CLASSES)), D(x, torch.arange(CLASSES))
+    assert len({image.detach().numpy().tobytes() for image in made}) == CLASSES
+    assert len(set(answered.tolist())) == CLASSES
+    assert torch.allclose(*G(z[:2], torch.tensor([1, 1]))), "something else than the class differed"
+
+
+def test_a_row_of_a_conditional_grid_is_a_class_and_a_column_one_noise():
+    run = SimpleNamespace(classes=3, sample=lambda z, y: (z, y))
+    z, y = cgan.a_class_a_row(run, Z)
+    assert torch.equal(z.unflatten(0, (3, 6)), Z.expand(3, 6, 10))
+    assert y.unflatten(0, (3, 6)).tolist() == [[row] * 6 for row in range(3)]
+    run.classes = 1000
+    assert cgan.a_class_a_row(run, Z[:1])[1].tolist() == list(range(0, 1000, 50))
+
+
+def test_a_walk_passes_each_point_in_turn_and_comes_back():
+    path = dcgan.walk(Z, steps=4)
+    assert path.shape == (24, 10) and torch.equal(path[::4], Z)
+    half_way = (Z + Z.roll(-1, 0)) / math.sqrt(2)  # after the last point the first one again
+    assert torch.allclose(path[2::4], half_way, atol=1e-6)
+
+
+def test_a_walk_keeps_the_length_of_points_at_right_angles():
+    assert torch.allclose(dcgan.walk(5 * torch.eye(4, 10)).norm(dim=1), torch.tensor(5.0))
 
 
 @pytest.mark.parametrize("size", [8, 12, 28, 32, 48, 64])
-@pytest.mark.parametrize("script", [wgan, ebgan, lsgan], ids=lambda script: script.__name__)
+@pytest.mark.parametrize(
+    "script", [wgan, ebgan, lsgan, dcgan, wgan_gp, cgan, r3gan], ids=lambda script: script.__name__
+)
 def test_networks_fit_the_image(script, size):
-    shape = (3, size, size)
-    images = script.Generator(5, shape)(torch.randn(2, 5))
-    assert images.shape == (2, *shape) and images.abs().max() <= 1
-    output = discriminator_of(script)(shape)(images)
+    shape, y = (3, size, size), (Y[:2],) * (script is cgan)
+    G, D = adversaries(script, shape)
+    images = G(Z[:2], *y)
+    assert images.shape == (2, *shape) and images.isfinite().all()
+    assert script is r3gan or images.abs().max() <= 1  # its paper has no tanh
+    output = D(images, *y)
     assert output[0].shape == images.shape if script is ebgan else output.shape == (2,)
 
 

@@ -1,0 +1,124 @@
+"""Conditional Generative Adversarial Nets
+Mirza, Osindero, 2014, arXiv 1411.1784
+
+    min_G max_D V(D, G) = E_x[log D(x|y)] + E_z[log(1 - D(G(z|y)))]                                          (eq. 2)
+
+Both networks are told the class y of an image: G makes one of that class, D judges whether an image is a real one of
+that class. As in the paper z and y each get a hidden layer of their own in G before they join, and in D what y becomes
+joins the image on its way. D outputs a logit; G descends -E log D(G(z|y)), for its stronger gradients. The classes of
+fakes are drawn like those of real images: they are the batch's own. A row of a grid is a class, a column one z.
+
+Departures: convolutions, batch norm and Adam in place of the paper's fully connected maxout layers, dropout and SGD,
+which were for MNIST alone; D meets y where the image has been halved once.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from common import cli
+from common.device import Flatten, Unflatten
+from common.images import COLUMNS, halvings
+from common.train import Training, descend, launch
+
+MOST_ROWS = 20  # of a grid; of more classes it shows evenly chosen ones
+
+
+@dataclass(frozen=True)
+class Settings(cli.Settings):
+    images: int = 2_000_000
+
+
+class Generator(nn.Module):
+    """z (N, z_dim), classes y (N,) -> images (N, C, H, W) in [-1, 1]."""
+
+    def __init__(self, z_dim: int, shape: tuple[int, int, int], classes: int):
+        super().__init__()
+        self.z_dim, self.classes = z_dim, classes
+        times = halvings(shape)
+        side, width = shape[1] >> times, 64 << (times - 1)
+        self.hidden_z = nn.Sequential(nn.Linear(z_dim, 256), nn.ReLU())
+        self.hidden_y = nn.Sequential(nn.Embedding(classes, 256), nn.ReLU())
+        layers = [nn.Linear(512, width * side**2, bias=False), Unflatten(width, side, side)]
+        for _ in range(times - 1):
+            layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)]
+            width //= 2
+        self.joined = nn.Sequential(
+            *layers, nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, shape[0], 4, 2, 1), nn.Tanh()
+        )
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        return self.joined(torch.cat([self.hidden_z(z), self.hidden_y(y)], 1))
+
+
+class Discriminator(nn.Module):
+    """Images (N, C, H, W), classes y (N,) -> logits (N,) of the probability that each is a real one of its class."""
+
+    def __init__(self, shape: tuple[int, int, int], classes: int):
+        super().__init__()
+        times, width = halvings(shape), 64
+        self.hidden_x = nn.Sequential(nn.Conv2d(shape[0], width // 2, 4, 2, 1), nn.LeakyReLU(0.2))
+        self.hidden_y = nn.Embedding(classes, width // 2)
+        layers = []
+        for _ in range(times - 1):
+            layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]
+            width *= 2
+        self.joined = nn.Sequential(*layers, Flatten(), nn.Linear(width * (shape[1] >> times) ** 2, 1), nn.Flatten(0))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        h = self.hidden_x(x)
+        planes = self.hidden_y(y).to(h.dtype)[:, :, None, None].expand_as(h)
+        return self.joined(torch.cat([h, planes], 1).contiguous(memory_format=torch.channels_last))
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-V(D, G) of eq. 2: -(E log D(x|y) + E log(1 - D(G(z|y))))."""
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+
+
+def generator_loss(fake_logits: Tensor) -> Tensor:
+    """-E log D(G(z|y))."""
+    return F.softplus(-fake_logits).mean()
+
+
+def discriminator_step(
+    D: nn.Module, G: nn.Module, opt_D: Optimizer, x: Tensor, y: Tensor, z: Tensor
+) -> dict[str, Tensor]:
+    with torch.no_grad():
+        fake = G(z, y)
+    loss = discriminator_loss(D(x, y), D(fake, y))
+    descend(loss, opt_D)
+    return {"d_loss": loss}
+
+
+def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, y: Tensor, z: Tensor) -> dict[str, Tensor]:
+    loss = generator_loss(D(G(z, y), y))
+    descend(loss, opt_G)
+    return {"g_loss": loss}
+
+
+def a_class_a_row(run: Training, z: Tensor) -> Tensor:
+    """The same COLUMNS noise vectors in every row."""
+    rows = min(run.classes, MOST_ROWS)
+    y = torch.arange(rows, device=z.device) * run.classes // rows
+    return run.sample(z.repeat(rows, 1), y.repeat_interleave(len(z)))
+
+
+def main(run: Training) -> None:
+    s = run.settings
+    G = run.generator(Generator, s.z_dim, run.shape, run.classes)
+    D = run.network(Discriminator, run.shape, run.classes)
+    opt_G = run.optimizer(Adam, G, lr=s.lr_g, betas=(s.momentum, 0.999))
+    opt_D = run.optimizer(Adam, D, lr=s.lr_d, betas=(s.momentum, 0.999))
+    run.sheet("samples", lambda _, z: a_class_a_row(run, z), count=COLUMNS)
+
+    for _, x, y in run.labelled_batches():
+        run.log(discriminator_step(D, G, opt_D, x, y, run.noise()))
+        run.log(generator_step(D, G, opt_G, y, run.noise()))
+
+
+if __name__ == "__main__":
+    launch(main, Settings, __doc__)

@@ -1,0 +1,164 @@
+"""Image-to-Image Translation with Conditional Adversarial Networks
+Isola, Zhu, Zhou, Efros, 2016, arXiv 1611.07004
+
+    L_cGAN(G, D) = E_x,y[log D(x, y)] + E_x,z[log(1 - D(x, G(x, z)))]                                        (eq. 1)
+    L_L1(G) = E_x,y,z[||y - G(x, z)||_1]                                                                     (eq. 3)
+    min_G max_D L_cGAN(G, D) + lambda L_L1(G),  lambda = 100                                                 (eq. 4)
+
+Translates an image x into an image y. G is a U-Net: an encoder down to one pixel and a decoder back, each layer of
+which also sees its counterpart in the encoder. D, a PatchGAN, gives a logit for every patch of 70 x 70 pixels of the
+pair. The noise z is dropout in three layers of the decoder, kept when translating, and so are the statistics of the
+batch at hand: one image at a time, as in training with batches of 1. Adam(2e-4, 0.5, 0.999), weights from N(0, 0.02),
+D's objective halved; G descends -log D(x, G(x, z)). The 1x1 bottleneck has no batch norm: of one image it would leave
+nothing. Pairs are scaled to 286/256 of their size, cropped at random and mirrored.
+
+Data are pairs side by side in train/ and val/ or test/ (`--direction BtoA` for the paper's labels to facades); from any
+other images `--pairs` makes pairs. Grids show input, output and truth of held-out pairs. Departure: sizes below 256
+have fewer of the layers with 512 channels, and dropout only in those.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from common import cli, pairs
+from common.train import Training, descend, launch
+
+
+@dataclass(frozen=True)
+class Settings(cli.Settings):
+    load: ClassVar = pairs.load_for
+    without: ClassVar = frozenset({"z_dim", "flip"})  # its noise is dropout; jitter mirrors
+
+    direction: str = cli.option("AtoB", "which side of a pair is translated into which", choices=("AtoB", "BtoA"))
+    pairs: str | None = cli.option(
+        None, "make pairs, of which B is the image (default: edges, but for a folder of pairs)", choices=pairs.KINDS
+    )
+    width: int = cli.option(64, "channels of the first layers, the paper's ngf and ndf", cli.whole())
+    l1: float = cli.option(100.0, "lambda, the weight of the L1 loss", cli.number(least=0))
+    no_jitter: bool = cli.option(False, "neither crop nor mirror the training pairs at random")
+    batch_size: int = cli.option(1, "pairs in a batch", cli.whole())
+    images: int = 80_000
+
+
+def norm(width: int) -> nn.Module:
+    """Batch norm by the statistics of the batch at hand, in training and after."""
+    return nn.BatchNorm2d(width, track_running_stats=False)
+
+
+class Noise(nn.Dropout):
+    """Dropout of one half, in training and after."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.p, training=True)
+
+
+class UNet(nn.Module):
+    """Images (N, C, size, size) -> their translations, in [-1, 1]. Raises ValueError for a size it cannot halve."""
+
+    def __init__(self, channels: int, size: int, width: int = 64):
+        super().__init__()
+        depth = size.bit_length() - 1
+        if size != 1 << depth or depth < 5:
+            raise ValueError(f"the U-Net halves images down to one pixel and cannot have {size}: try 64, 128 or 256")
+        widths = [width * min(1 << i, 8) for i in range(depth)]
+        self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
+        for i, (inputs, outputs) in enumerate(pairwise([channels, *widths])):
+            layers = [nn.LeakyReLU(0.2)] * (i > 0) + [nn.Conv2d(inputs, outputs, 4, 2, 1)]
+            self.encoder.append(nn.Sequential(*layers, *[norm(outputs)] * (0 < i < depth - 1)))
+        for i in reversed(range(depth)):
+            inputs, outputs = widths[i] * (1 if i == depth - 1 else 2), widths[i - 1] if i else channels
+            layers = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
+            layers += [norm(outputs)] * (i > 0) + [Noise()] * (i > 3 and depth - i <= 3) + [nn.Tanh()] * (i == 0)
+            self.decoder.append(nn.Sequential(*layers))
+        self.apply(normal_weights)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        for layer in self.encoder:
+            x = layer(x)
+            skips.append(x)
+        x = self.decoder[0](skips.pop())
+        for layer in self.decoder[1:]:
+            x = layer(torch.cat([x, skips.pop()], 1))
+        return x
+
+
+class PatchGAN(nn.Module):
+    """Two images (N, C, H, W) -> logits (N, 1, h, w) that y is x's true translation, one for each 70 x 70 patch."""
+
+    def __init__(self, channels: int, width: int = 64):
+        super().__init__()
+        layers = [nn.Conv2d(2 * channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for i, stride in enumerate((2, 2, 1)):
+            layers += [nn.Conv2d(width << i, width << i + 1, 4, stride, 1), norm(width << i + 1), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width << 3, 1, 4, 1, 1))
+        self.apply(normal_weights)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.layers(torch.cat([x, y], 1))
+
+
+def normal_weights(layer: nn.Module) -> None:
+    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(layer.weight, 0, 0.02)
+
+
+def jitter(pair: Tensor) -> Tensor:
+    """The batch (N, 2C, H, W) scaled by 286/256, cropped to its size again and mirrored or not, both sides alike."""
+    size = pair.shape[2]
+    larger = round(size * 286 / 256)
+    top, left, mirrored = (torch.randint(n, ()).item() for n in (larger - size + 1, larger - size + 1, 2))
+    pair = F.interpolate(pair, (larger, larger), mode="bilinear")[..., top : top + size, left : left + size]
+    return pair.flip(3) if mirrored else pair
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-L_cGAN of eq. 1, halved to slow D down."""
+    return (F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()) / 2
+
+
+def generator_loss(fake_logits: Tensor, fake: Tensor, y: Tensor, l1: float = 100) -> Tensor:
+    """-E log D(x, G(x, z)) + lambda E|y - G(x, z)|, the mean over pixels, eq. 4."""
+    return F.softplus(-fake_logits).mean() + l1 * (y - fake).abs().mean()
+
+
+def discriminator_step(D: nn.Module, opt_D: Optimizer, x: Tensor, y: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    loss = discriminator_loss(D(x, y), D(x, fake.detach()))
+    descend(loss, opt_D)
+    return {"d_loss": loss}
+
+
+def generator_step(D: nn.Module, opt_G: Optimizer, x: Tensor, y: Tensor, fake: Tensor, l1: float) -> dict[str, Tensor]:
+    loss = generator_loss(D(x, fake), fake, y, l1)
+    descend(loss, opt_G)
+    return {"g_loss": loss, "l1": (y - fake).abs().mean()}
+
+
+def main(run: Training) -> None:
+    s, channels = run.settings, run.shape[0] // 2
+    G = run.generator(UNet, channels, run.shape[1], s.width)
+    D = run.network(PatchGAN, channels, s.width)
+    opt_G = run.optimizer(Adam, G, lr=s.lr_g, betas=(s.momentum, 0.999))
+    opt_D = run.optimizer(Adam, D, lr=s.lr_d, betas=(s.momentum, 0.999))
+
+    def input_output_truth(pair: Tensor, _: Tensor) -> Tensor:
+        x, y = pair.chunk(2, 1)
+        return torch.stack([x, torch.cat([run.sample(one) for one in x.split(1)]), y], 1).flatten(0, 1)
+
+    run.sheet("samples", input_output_truth, columns=6)
+
+    for _, pair in run.batches():
+        x, y = (pair if s.no_jitter else jitter(pair)).chunk(2, 1)
+        fake = G(x)
+        run.log(discriminator_step(D, opt_D, x, y, fake))
+        run.log(generator_step(D, opt_G, x, y, fake, s.l1))
+
+
+if __name__ == "__main__":
+    launch(main, Settings, __doc__)
