@@ -8,16 +8,15 @@ Isola, Zhu, Zhou, Efros, 2016, arXiv 1611.07004
 Translates an image x into an image y. G is a U-Net: an encoder down to one pixel and a decoder back, each layer of
 which also sees its counterpart in the encoder. D, a PatchGAN, gives a logit for every patch of 70 x 70 pixels of the
 pair. The noise z is dropout in three layers of the decoder, kept when translating, and so are the statistics of the
-batch at hand: one image at a time, as in training with batches of 1. Adam(2e-4, 0.5, 0.999), weights from N(0, 0.02),
-D's objective halved; G descends -log D(x, G(x, z)). The 1x1 bottleneck has no batch norm: of one image it would leave
-nothing. Pairs are scaled to 286/256 of their size, cropped at random and mirrored.
+batch at hand, as in training with batches of 1. Adam(2e-4, 0.5, 0.999), weights from N(0, 0.02), D's objective halved;
+G descends -log D(x, G(x, z)). The 1x1 bottleneck has no batch norm, which would leave nothing of a single image.
 
-Data are pairs side by side in train/ and val/ or test/ (`--direction BtoA` for the paper's labels to facades); from any
-other images `--pairs` makes pairs. Grids show input, output and truth of held-out pairs. Departure: sizes below 256
-have fewer of the layers with 512 channels, and dropout only in those.
+Pairs lie side by side (`--direction BtoA` for the paper's labels to facades) or are made by `--pairs`. Grids show
+input, output and truth, held out. Departure: sizes below 256 have fewer layers of 512 channels and dropout in those.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar
 
@@ -46,9 +45,7 @@ class Settings(cli.Settings):
     images: int = 80_000
 
 
-def norm(width: int) -> nn.Module:
-    """Batch norm by the statistics of the batch at hand, in training and after."""
-    return nn.BatchNorm2d(width, track_running_stats=False)
+norm = partial(nn.BatchNorm2d, track_running_stats=False)  # by the batch at hand, in training and after
 
 
 class Noise(nn.Dropout):
@@ -79,10 +76,9 @@ class UNet(nn.Module):
         self.apply(normal_weights)
 
     def forward(self, x: Tensor) -> Tensor:
-        skips = []
+        skips = [x]
         for layer in self.encoder:
-            x = layer(x)
-            skips.append(x)
+            skips.append(layer(skips[-1]))
         x = self.decoder[0](skips.pop())
         for layer in self.decoder[1:]:
             x = layer(torch.cat([x, skips.pop()], 1))

@@ -643,7 +643,8 @@ def _decode(
             return np.lib.format.open_memmap(staging / f"{split}.npy", "w+", np.uint8, shape)
 
         def decode(picture: Image.Image) -> np.ndarray:
-            picture.draft(None, (2 * size if pairs else size, size))  # a JPEG far larger than needed is decoded smaller, faster
+            # A JPEG far larger than needed is decoded smaller, faster.
+            picture.draft(None, (2 * size if pairs else size, size))
             picture = _upright(picture, grey)
             if not pairs:
                 return _square(picture, size)

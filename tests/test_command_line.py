@@ -65,8 +65,8 @@ def test_missing_and_extra_arguments(start, folder, script):
         (("--loss", "hinge"), "--loss"),
         (("--dropout", "1"), "--dropout"),
         (("--image-size", "x"), "--image-size"),
-        (("--ema", "1.5"), "--ema: must be a finite number below 1 and at least 0, not '1.5'"),
-        (("--ema", "1"), "--ema: must be a finite number below 1 and at least 0, not '1'"),
+        (("--ema", "1.5"), "--ema: must be a finite number at least 0 and below 1, not '1.5'"),
+        (("--ema", "1"), "--ema: must be a finite number at least 0 and below 1, not '1'"),
     ],
 )
 def test_options(start, folder, options, said):
