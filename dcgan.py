@@ -62,8 +62,8 @@ class MinibatchDiscrimination(nn.Module):
 
         M_i = f(x_i) T, a matrix B x C     c_b(x_i, x_j) = exp(-||M_i,b - M_j,b||_L1)     o(x_i)_b = sum_j c_b(x_i, x_j)
 
-    Real images and fakes are shown in batches of their own. As in the authors' code an image is not compared with
-    itself, which would add 1 to every sum.
+    Real images and fakes are shown in batches of their own. As in the authors' code, which has 100 kernels, an image is
+    not compared with itself, which would add 1 to every sum.
     """
 
     def __init__(self, inputs: int, kernels: int = 32, dimensions: int = 5):

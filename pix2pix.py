@@ -12,7 +12,8 @@ batch at hand, as in training with batches of 1. Adam(2e-4, 0.5, 0.999), weights
 G descends -log D(x, G(x, z)). The 1x1 bottleneck has no batch norm, which would leave nothing of a single image.
 
 Pairs lie side by side (`--direction BtoA` for the paper's labels to facades) or are made by `--pairs`. Grids show
-input, output and truth, held out. Departure: sizes below 256 have fewer layers of 512 channels and dropout in those.
+input, output and truth, held out. Departures: sizes below 256 have fewer layers of 512 channels and dropout only in
+those, one of them at 32 pixels and two at 64, where D's patch is the whole image; a batch is jittered as one.
 """
 
 from dataclasses import dataclass
@@ -25,16 +26,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from common import cli, pairs
+from common import cli, data, pairs
 from common.train import Training, descend, launch
 
 
 @dataclass(frozen=True)
 class Settings(cli.Settings):
-    load: ClassVar = pairs.load_for
     without: ClassVar = frozenset({"z_dim", "flip"})  # its noise is dropout; jitter mirrors
 
-    direction: str = cli.option("AtoB", "which side of a pair is translated into which", choices=("AtoB", "BtoA"))
+    direction: str = cli.option("AtoB", "which side of a pair is translated into which", choices=pairs.DIRECTIONS)
     pairs: str | None = cli.option(
         None, "make pairs, of which B is the image (default: edges, but for a folder of pairs)", choices=pairs.KINDS
     )
@@ -43,6 +43,9 @@ class Settings(cli.Settings):
     no_jitter: bool = cli.option(False, "neither crop nor mirror the training pairs at random")
     batch_size: int = cli.option(1, "pairs in a batch", cli.whole())
     images: int = 80_000
+
+    def load(self, dataset: str | None) -> data.Dataset:
+        return pairs.load(dataset, self.data_root, self.image_size, self.skip_broken, self.pairs)
 
 
 norm = partial(nn.BatchNorm2d, track_running_stats=False)  # by the batch at hand, in training and after
@@ -66,11 +69,12 @@ class UNet(nn.Module):
         widths = [width * min(1 << i, 8) for i in range(depth)]
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
         for i, (inputs, outputs) in enumerate(pairwise([channels, *widths])):
-            layers = [nn.LeakyReLU(0.2)] * (i > 0) + [nn.Conv2d(inputs, outputs, 4, 2, 1)]
-            self.encoder.append(nn.Sequential(*layers, *[norm(outputs)] * (0 < i < depth - 1)))
+            normed = 0 < i < depth - 1
+            layers = [nn.LeakyReLU(0.2)] * (i > 0) + [nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not normed)]
+            self.encoder.append(nn.Sequential(*layers, *[norm(outputs)] * normed))
         for i in reversed(range(depth)):
             inputs, outputs = widths[i] * (1 if i == depth - 1 else 2), widths[i - 1] if i else channels
-            layers = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
+            layers = [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=i == 0)]
             layers += [norm(outputs)] * (i > 0) + [Noise()] * (i > 3 and depth - i <= 3) + [nn.Tanh()] * (i == 0)
             self.decoder.append(nn.Sequential(*layers))
         self.apply(normal_weights)
@@ -92,7 +96,8 @@ class PatchGAN(nn.Module):
         super().__init__()
         layers = [nn.Conv2d(2 * channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for i, stride in enumerate((2, 2, 1)):
-            layers += [nn.Conv2d(width << i, width << i + 1, 4, stride, 1), norm(width << i + 1), nn.LeakyReLU(0.2)]
+            layers += [nn.Conv2d(width << i, width << i + 1, 4, stride, 1, bias=False)]
+            layers += [norm(width << i + 1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(width << 3, 1, 4, 1, 1))
         self.apply(normal_weights)
 
@@ -105,13 +110,13 @@ def normal_weights(layer: nn.Module) -> None:
         nn.init.normal_(layer.weight, 0, 0.02)
 
 
-def jitter(pair: Tensor) -> Tensor:
-    """The batch (N, 2C, H, W) scaled by 286/256, cropped to its size again and mirrored or not, both sides alike."""
-    size = pair.shape[2]
+def jitter(images: Tensor) -> Tensor:
+    """The batch (N, C, H, W) scaled by 286/256, cropped to its size again and mirrored or not, all images alike."""
+    size = images.shape[2]
     larger = round(size * 286 / 256)
     top, left, mirrored = (torch.randint(n, ()).item() for n in (larger - size + 1, larger - size + 1, 2))
-    pair = F.interpolate(pair, (larger, larger), mode="bilinear")[..., top : top + size, left : left + size]
-    return pair.flip(3) if mirrored else pair
+    images = F.interpolate(images, (larger, larger), mode="bilinear")[..., top : top + size, left : left + size]
+    return images.flip(3) if mirrored else images
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -137,20 +142,21 @@ def generator_step(D: nn.Module, opt_G: Optimizer, x: Tensor, y: Tensor, fake: T
 
 
 def main(run: Training) -> None:
-    s, channels = run.settings, run.shape[0] // 2
+    s, kind = run.settings, pairs.kind_of(run.data.name, run.settings.pairs)
+    channels = run.shape[0] // (2 if kind == pairs.SIDE_BY_SIDE else 1)
     G = run.generator(UNet, channels, run.shape[1], s.width)
     D = run.network(PatchGAN, channels, s.width)
     opt_G = run.optimizer(Adam, G, lr=s.lr_g, betas=(s.momentum, 0.999))
     opt_D = run.optimizer(Adam, D, lr=s.lr_d, betas=(s.momentum, 0.999))
 
-    def input_output_truth(pair: Tensor, _: Tensor) -> Tensor:
-        x, y = pair.chunk(2, 1)
+    def input_output_truth(images: Tensor, _: Tensor) -> Tensor:
+        x, y = pairs.split(images, kind, s.direction)
         return torch.stack([x, torch.cat([run.sample(one) for one in x.split(1)]), y], 1).flatten(0, 1)
 
     run.sheet("samples", input_output_truth, columns=6)
 
-    for _, pair in run.batches():
-        x, y = (pair if s.no_jitter else jitter(pair)).chunk(2, 1)
+    for _, images in run.batches():
+        x, y = pairs.split(images if s.no_jitter else jitter(images), kind, s.direction)
         fake = G(x)
         run.log(discriminator_step(D, opt_D, x, y, fake))
         run.log(generator_step(D, opt_G, x, y, fake, s.l1))

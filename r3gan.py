@@ -5,16 +5,17 @@ Huang, Gokaslan, Kuleshov, Tompkin, 2024, arXiv 2501.05441
     R1 = gamma/2 E_x[||grad D(x)||^2]     R2 = gamma/2 E_z[||grad D(G(z))||^2]                               (eq. 3)
 
 D scores real images and fakes in pairs and only their difference counts, so no mode can be left out for good; the two
-zero-centred penalties make training converge. As in the authors' code D descends E softplus(D(G(z)) - D(x)) + R1 + R2,
-and G the first term with the scores exchanged. No normalisation, momentum, tanh or minibatch statistics, but residual
-networks with fix-up initialisation, bilinear resampling, a learned basis at the lowest resolution, an averaged
-generator (`--ema`), and schedules, cosines over the first `--burn-in` images: gamma falls to a tenth, the learning
-rates to a quarter, Adam's beta2 rises from 0.9 to 0.99.
+zero-centred penalties make training converge. As in the authors' code real images score high, D's sign being that of
+eq. 2 turned: D descends E softplus(D(G(z)) - D(x)) + R1 + R2, and G the first term with the scores exchanged. No
+normalisation, momentum, tanh or minibatch statistics, but residual networks with fix-up initialisation, bilinear
+resampling, a learned basis at the lowest resolution, an averaged generator (`--ema`), and schedules, cosines over the
+first `--burn-in` images: gamma falls to a tenth, the learning rates to a quarter, beta2 rises from 0.9 to 0.99.
 
-Departures, for minutes instead of days: 32 to 256 channels instead of 768, for which ten times the paper's learning
-rate of 2e-4 was the best tried; one block a stage, from half the image's size down, where a strided convolution leads;
-3x3 convolutions dense and as wide as the block instead of grouped and twice that, and the mean of four pixels in D for
-bilinear, all faster on CPUs; batches of 64 instead of 512, the same real images in both steps, no augmentation.
+Departures, for minutes instead of days: 32 to 256 channels instead of 768, which bear 15 times the paper's learning
+rate of 2e-4; one block a stage, from half the image's size down, where a strided convolution leads; 3x3 convolutions
+dense and as wide as the block instead of grouped and twice that, and in D the mean of four pixels for bilinear, all
+faster on CPUs; z of 100 dimensions instead of 64, batches of 64 instead of 512, an average of constant decay after a
+short warm-up, no augmentation.
 """
 
 import math

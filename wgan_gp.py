@@ -10,8 +10,8 @@ lambda = 10, 5 critic steps a generator step, Adam(1e-4, beta1 0, beta2 0.9). Th
 make the gradient at one image depend on the others. Its estimate of the Wasserstein distance and the mean gradient norm
 are in the log.
 
-Departures: z ~ N(0, I) of 100 dimensions instead of 128; G and the critic are a DCGAN's, sized to the image, without
-the paper's residual blocks.
+Departures: z ~ N(0, I) of 100 dimensions instead of 128; G and the critic have the layers of a DCGAN, sized to the
+image, instead of the paper's residual blocks.
 """
 
 from dataclasses import dataclass

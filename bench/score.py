@@ -169,10 +169,10 @@ def score_modes(folder: str, real: data.Dataset, data_root: str | None) -> None:
 
 
 @torch.no_grad()
-def score_pairs(folder: str, real: data.Dataset) -> None:
+def score_pairs(folder: str, real: data.Dataset, kind: str | None, direction: str) -> None:
     G = load_generator(folder)
     torch.manual_seed(0)  # of its dropout
-    x, y = floats(real.held_out).chunk(2, 1)
+    x, y = pairs.split(floats(real.held_out), pairs.kind_of(real.name, kind), direction)
     translated = torch.cat([G(one) for one in x.split(1)])
     found, truth = (
         (f - f.mean(1, keepdim=True)) / f.std(1, keepdim=True) for f in (translated.flatten(1), y.flatten(1))
@@ -191,7 +191,7 @@ def main(folders: list[str], data_root: str | None) -> None:
         kept, name = record["settings"], record["dataset"]["name"]
         images = (name, data_root, kept["image_size"], kept["skip_broken"])
         if record["script"] == "pix2pix":
-            score_pairs(folder, pairs.load(*images, kept["pairs"], kept["direction"]))
+            score_pairs(folder, pairs.load(*images, kept["pairs"]), kept["pairs"], kept["direction"])
         elif name == "stacked-mnist":
             score_modes(folder, data.load(*images), data_root)
         else:

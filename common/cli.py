@@ -143,10 +143,12 @@ def option(default: Any, help: str, type: Callable[[str], Any] | None = None, ch
 
 @dataclass(frozen=True)
 class Settings:
-    """What every script is told: four arguments by place, the rest by name."""
+    """What every script is told: four arguments by place, the rest by name.
+
+    Where data.load does not do, a script's Settings have a method `load(dataset) -> data.Dataset` of their own.
+    """
 
     without: ClassVar[frozenset[str]] = frozenset()  # options that mean nothing to a script
-    load: ClassVar[Callable | None] = None  # (dataset, settings) -> data.Dataset, where data.load does not do
 
     lr_g: float = argument("learning rate of the generator's optimizer", number(above=0))
     lr_d: float = argument("learning rate of the discriminator's optimizer", number(above=0))

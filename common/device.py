@@ -77,8 +77,8 @@ class Unflatten(nn.Module):
 def place(network: nn.Module, device: torch.device, precision: str) -> nn.Module:
     """Moves a network to the device, channels last; under 'bf16' its forward pass runs in autocast.
 
-    What comes out is float32 again, so that losses, penalties and optimizers are computed in float32, and a script
-    need not know. Parameters and normalisation statistics stay float32 throughout.
+    What comes out is float32 again, so that losses, the norms of penalties and optimizers are computed in float32, and
+    a script need not know. Parameters and normalisation statistics stay float32 throughout.
     """
     network.to(device=device, memory_format=torch.channels_last)
     if precision == "bf16":

@@ -295,7 +295,10 @@ def load_generator(folder: str | os.PathLike[str], device: str | torch.device = 
     """The generator that the run in `folder` ended with, in evaluation mode, float32.
 
         G = load_generator("out/wgan")
-        images = G(torch.randn(16, G.z_dim))        # (16, C, H, W) in [-1, 1]
+        images = G(torch.randn(16, G.z_dim))        # (16, C, H, W) in [-1, 1], r3gan's a little beyond
+
+    A conditional one also takes classes, `G(z, y)` with y below `G.classes`; that of pix2pix takes images instead of z,
+    best one at a time.
 
     Raises FolderError where there is no finished generator or the file is damaged. Runs no code out of the folder:
     the network is built by the script of that name that stands beside `common/`.

@@ -55,6 +55,7 @@ class Training:
         self._in_loop = False  # a signal then waits for the pause between two steps
         self._recorded = False  # run.json is this start's
         self._networks: dict[str, nn.Module] = {}
+        self._trained: nn.Module | None = None  # the generator, of which --ema keeps another one
         self._optimizers: list[Optimizer] = []
         self._sheets: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], int, int]] = {}
         self.sheet("samples", lambda real, z: self.sample(z), count=64)
@@ -81,7 +82,8 @@ class Training:
         s = self.settings
         if known:
             self._plan(given, known["dataset"]["images"])  # a finished run answers before its data are read
-        self.data = (kind.load or load_images)(name, s)
+        load = getattr(s, "load", None)  # a script's own
+        self.data = load(name) if load else data.load(name, s.data_root, s.image_size, s.skip_broken)
         if known and known["dataset"]["fingerprint"] != self.data.fingerprint:
             raise DataError(f"{name} is not what this run began with (its images changed); give the run another folder")
         self.device = device.resolve_device(known["device"] if known else s.device)
@@ -108,7 +110,7 @@ class Training:
             f"{name} {value} (was {stored.get(name)})"
             for name, value in given.items()
             if name not in cli.FREE | {"epochs", "images"}
-            and _place(name, value) not in (_place(name, stored.get(name)), resolved.get(name))
+            and _comparable(name, value) not in (_comparable(name, stored.get(name)), resolved.get(name))
         ]
         if differing:
             raise FolderError(
@@ -184,6 +186,8 @@ class Training:
             with torch.random.fork_rng([]):
                 self._generator = self.network(kind, *arguments).requires_grad_(False)
             self._generator.load_state_dict(G.state_dict())
+            states = (network.state_dict().values() for network in (self._generator, G))
+            self._means, self._weights = ([t for t in state if t.is_floating_point()] for state in states)
         return G
 
     def sample(self, *inputs: Tensor) -> Tensor:
@@ -226,11 +230,13 @@ class Training:
         An epoch shows every training image once, in an order that depends on seed and epoch alone, but for a last
         incomplete batch.
         """
-        return ((step, self._real(chosen)) for step, chosen in self._chosen())
+        for step, chosen in self._chosen():
+            yield step, self._real(chosen)
 
     def labelled_batches(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         """(i, x, y): the same with each image's class, int64 (B,)."""
-        return ((step, self._real(chosen), self._labels[chosen]) for step, chosen in self._chosen())
+        for step, chosen in self._chosen():
+            yield step, self._real(chosen), self._labels[chosen].to(self.device, non_blocking=True)
 
     # --- the loop's parts
 
@@ -240,7 +246,7 @@ class Training:
         size = self.settings.batch_size
         while self._epoch < self._epochs:
             generator = torch.Generator().manual_seed((self.settings.seed + 1) * 1_000_003 + self._epoch)
-            order = torch.randperm(len(self._images), generator=generator).to(self.device)
+            order = torch.randperm(len(self._images), generator=generator).to(self._images.device)
             while self._batch < self._batches_per_epoch:
                 yield self._step, order[self._batch * size : (self._batch + 1) * size]
                 self._step += 1
@@ -291,7 +297,7 @@ class Training:
         free = torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else math.inf
         self._images = pixels.to(self.device) if pixels.nbytes < free / 2 else pixels
         if self.data.labels is not None:
-            self._labels = torch.from_numpy(self.data.labels).to(self.device)
+            self._labels = torch.from_numpy(self.data.labels).to(self._images.device)
         if state is not None:
             self._load(state)
         now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
@@ -313,7 +319,7 @@ class Training:
             "precision": self.precision,
             "threads": torch.get_num_threads(),
             "dataset": {
-                "name": _place("dataset", self.data.name),
+                "name": _comparable("dataset", self.data.name),
                 "fingerprint": self.data.fingerprint,
                 "images": len(self.data.images),
                 "held_out": len(self.data.held_out),
@@ -338,7 +344,7 @@ class Training:
             self._bar = tqdm(total=total, initial=self._images_shown, unit="img", unit_scale=True, dynamic_ncols=True)
 
     def _real(self, chosen: Tensor) -> Tensor:
-        x = self._images[chosen.to(self._images.device)].to(self.device, non_blocking=True)
+        x = self._images[chosen].to(self.device, non_blocking=True)
         x = _floats(x)
         if self.settings.flip:
             mirrored = torch.rand(len(x), 1, 1, 1, device=self.device) < 0.5
@@ -415,16 +421,11 @@ class Training:
     def _average(self) -> None:
         """One step of --ema: the averaged generator, batch norm's statistics included, follows the trained one.
 
-        The first steps average over few weights, so that the random first ones are soon forgotten.
+        Early in the loop the mean is over few weights, so that the random first ones are soon forgotten.
         """
         decay = min(self.settings.ema, (1 + self._step) / (10 + self._step))
-        mean, now = self._generator.state_dict().values(), self._trained.state_dict().values()
-        floats = [(m, n) for m, n in zip(mean, now, strict=True) if m.is_floating_point()]
         with torch.no_grad():
-            get_ema_multi_avg_fn(decay)(*map(list, zip(*floats, strict=True)), None)
-            for m, n in zip(mean, now, strict=True):
-                if not m.is_floating_point():  # batch norm's count of batches
-                    m.copy_(n)
+            get_ema_multi_avg_fn(decay)(self._means, self._weights, None)
 
     def _pause(self) -> None:
         """Between two steps: a checkpoint, or the end if a signal or the time limit asks for it."""
@@ -535,9 +536,11 @@ def _floats(pixels: Tensor) -> Tensor:
     return pixels.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
 
 
-def _place(name: str, value: Any) -> Any:
-    """A data set given as a path, as one that does not depend on the working directory; other values as they are."""
-    return os.path.abspath(value) if name == "dataset" and value is not None and value not in data.NAMES else value
+def _comparable(name: str, value: Any) -> Any:
+    """A setting as it is, but a path to a data set whatever the working directory, and --ema 0 as what it means."""
+    if name == "dataset" and value is not None and value not in data.NAMES:
+        return os.path.abspath(value)
+    return (value or None) if name == "ema" else value
 
 
 def _clock(seconds: float) -> str:
@@ -545,11 +548,6 @@ def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-
-
-def load_images(dataset: str | None, settings: cli.Settings) -> data.Dataset:
-    """What a script trains on unless its Settings name another `load`."""
-    return data.load(dataset, settings.data_root, settings.image_size, settings.skip_broken)
 
 
 def launch(main: Callable[[Training], None], settings: type[cli.Settings], doc: str) -> None:

@@ -214,7 +214,7 @@ def test_pairs_of_one_split_only(start, folder, pair_folder, splits, said, empty
 def test_an_image_size_a_u_net_cannot_halve_down_to_a_pixel(start, folder, tmp_path, patterns):
     np.savez(tmp_path / "set.npz", images=patterns(20))
     line = (*GOOD, folder, "--dataset", tmp_path / "set.npz", "--image-size", "100")
-    refused(start("pix2pix", *line), 2, "cannot have 100", "64, 128 or 256")
+    refused(start("pix2pix", *line), 2, "--image-size 100", "64, 128 or 256")
 
 
 def test_gray_pairs_of_gray_images(start, folder, tmp_path, patterns):

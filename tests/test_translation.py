@@ -138,11 +138,21 @@ def test_the_left_half_of_a_real_pair_comes_first(facades, real_data):
         assert differences.min() < 5 and np.median(differences) > 30
 
 
-def test_the_direction_swaps_the_sides(facades, real_data):
-    swapped = pairs.load(str(real_data / "facades"), image_size=64, direction="BtoA")
-    for there, back in ((facades.images, swapped.images), (facades.held_out, swapped.held_out)):
-        assert np.array_equal(there[:, :3], back[:, 3:]) and np.array_equal(there[:, 3:], back[:, :3])
-    assert swapped.fingerprint != facades.fingerprint
+def test_the_direction_says_which_side_is_translated(facades):
+    images = torch.from_numpy(facades.held_out[:4]).float()
+    there, back = (pairs.split(images, pairs.SIDE_BY_SIDE, way) for way in pairs.DIRECTIONS)
+    assert torch.equal(there[0], images[:, :3]) and torch.equal(there[1], images[:, 3:])
+    assert torch.equal(back[0], there[1]) and torch.equal(back[1], there[0])
+
+
+def test_a_folder_or_zip_holds_pairs_unless_a_kind_is_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos", "digits"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "photos.zip").write_bytes(b"")
+    assert [pairs.kind_of(name, None) for name in ("photos", "photos.zip")] == [pairs.SIDE_BY_SIDE] * 2
+    assert [pairs.kind_of(name, "gray") for name in ("photos", "digits", None)] == ["gray"] * 3
+    assert [pairs.kind_of(name, None) for name in ("set.npz", "mnist", "digits", None)] == ["edges"] * 4
 
 
 def test_test_is_held_out_where_there_is_no_val_and_a_zip_reads_as_its_folder(tmp_path):
@@ -178,67 +188,63 @@ def npz(tmp_path, patterns):
 
 
 def test_edges_lie_around_a_square_and_not_inside_it():
-    image = np.zeros((1, 1, 32, 32), np.uint8)
-    image[..., 10:20, 8:24] = 255
+    image = -torch.ones(1, 1, 32, 32)
+    image[..., 10:20, 8:24] = 1
     edges = pairs.make(image, "edges")[0, 0]
-    assert set(np.unique(edges)) == {0, 255}
-    inside, outside = edges[11:19, 9:23], np.ones_like(edges)
-    outside[9:21, 7:25] = 0
-    assert (inside == 255).all() and (edges[outside == 1] == 255).all()
+    assert set(edges.unique().tolist()) == {-1, 1}
+    inside, outside = edges[11:19, 9:23], torch.ones(32, 32, dtype=torch.bool)
+    outside[9:21, 7:25] = False
+    assert (inside == 1).all() and (edges[outside] == 1).all()
     for border in (edges[10, 8:24], edges[19, 8:24], edges[10:20, 8], edges[10:20, 23]):
-        assert (border == 0).all()
+        assert (border == -1).all()
 
 
-def test_an_image_of_one_brightness_has_no_edges():
-    assert (pairs.make(np.full((2, 3, 8, 8), 77, np.uint8), "edges") == 255).all()
+def test_edges_are_those_of_each_image_and_one_brightness_has_none():
+    faint, strong = torch.zeros(2, 3, 8, 8)
+    faint[:, :, 4:], strong[:, :, 4:] = 0.01, 1
+    found = pairs.make(torch.stack([faint, strong, torch.full((3, 8, 8), 0.3)]), "edges")
+    assert found.shape == (3, 3, 8, 8) and torch.equal(found[0], found[1]) and (found[0, :, :, 3:5] == -1).all()
+    assert (found[2] == 1).all()
 
 
 def test_gray_is_brightness_in_every_channel():
-    image = np.zeros((1, 3, 1, 4), np.uint8)
-    image[0, :, 0] = [[255, 0, 0, 200], [0, 255, 0, 100], [0, 0, 255, 50]]
-    # 0.299 * 255 = 76.2, 0.587 * 255 = 149.7, 0.114 * 255 = 29.1; 59.8 + 58.7 + 5.7 = 124.2
-    assert pairs.make(image, "gray")[0, :, 0].tolist() == [[76, 150, 29, 124]] * 3
+    # Bytes 255 0 0, 0 255 0, 0 0 255 and 200 100 50: 0.299 * 255 = 76.2, 149.7, 29.1; 59.8 + 58.7 + 5.7 = 124.2
+    image = torch.tensor([[255.0, 0, 0, 200], [0, 255, 0, 100], [0, 0, 255, 50]]).view(1, 3, 1, 4) / 127.5 - 1
+    gray = (pairs.make(image, "gray") + 1) * 127.5
+    assert gray.shape == (1, 3, 1, 4)
+    assert gray[0, :, 0].round().tolist() == [[76, 150, 29, 124]] * 3
 
 
-def test_halves_leave_the_left_half(patterns):
-    images = patterns(3, size=8, channels=3).transpose(0, 3, 1, 2)
+def test_halves_leave_the_left_half():
+    images = picture(8, 3)
+    before = images.clone()
     halves = pairs.make(images, "halves")
-    assert np.array_equal(halves[..., :4], images[..., :4]) and (halves[..., 4:] == 128).all()
-    assert not (images[..., 4:] == 128).all(), "the images themselves were painted over"
+    assert torch.equal(halves[..., :4], images[..., :4]) and (halves[..., 4:] == 0).all()
+    assert torch.equal(images, before), "the images themselves were painted over"
 
 
 @pytest.mark.parametrize("kind", pairs.KINDS)
-def test_held_out_pairs_are_made_from_the_held_out_images(npz, kind):
-    alone, found = data.load(npz(32, 3)), pairs.load(npz(32, 3), kind=kind)
-    for images, made in ((alone.images, found.images), (alone.held_out, found.held_out)):
-        assert np.array_equal(made, np.concatenate([pairs.make(images, kind), images], 1))
-    assert found.labels is None and found.held_out_labels is None and found.classes == ()
-
-
-def test_without_a_kind_edges_are_drawn(npz):
-    assert pairs.load(npz(32)).fingerprint == pairs.load(npz(32), kind="edges").fingerprint
+def test_the_image_is_the_truth_of_what_is_made_of_it(kind):
+    images = torch.cat([picture(32, 3), picture(32, 3, seed=1)])
+    made, truth = pairs.split(images, kind)
+    assert torch.equal(made, pairs.make(images, kind)) and torch.equal(truth, images)
+    assert torch.equal(pairs.split(images, kind, "BtoA")[1], made)
 
 
 def test_single_files_make_pairs_when_a_kind_is_given(tmp_path):
     write_pictures(tmp_path / "set", 8, size=(40, 20))
-    assert pairs.load(str(tmp_path / "set"), kind="halves").shape == (6, 64, 64)
+    assert pairs.load(str(tmp_path / "set"), kind="halves").shape == (3, 64, 64)
 
 
 @pytest.mark.parametrize(("size", "scaled"), [(12, 32), (32, 32), (48, 64), (64, 64), (80, 64)])
 def test_images_are_scaled_to_what_a_u_net_can_halve(npz, size, scaled):
-    assert pairs.load(npz(size)).shape == (2, scaled, scaled)
-    assert pairs.load(npz(size), image_size=128).shape == (2, 128, 128)
+    assert pairs.load(npz(size)).shape == (1, scaled, scaled)
+    assert pairs.load(npz(size), image_size=128).shape == (1, 128, 128)
 
 
 def test_gray_images_cannot_be_made_gray(npz):
     with pytest.raises(DataError, match="gray already; try --pairs edges"):
         pairs.load(npz(32), kind="gray")
-
-
-def test_kinds_and_directions_are_different_data(npz):
-    file = npz(32, 3)
-    found = [pairs.load(file, kind=kind, direction=way) for kind in pairs.KINDS for way in ("AtoB", "BtoA")]
-    assert len({data.load(file).fingerprint, *(each.fingerprint for each in found)}) == 7
 
 
 def test_a_named_set_is_not_mistaken_for_a_folder_of_that_name(tmp_path, monkeypatch):
