@@ -4,12 +4,13 @@ Mirza, Osindero, 2014, arXiv 1411.1784
     min_G max_D V(D, G) = E_x[log D(x|y)] + E_z[log(1 - D(G(z|y)))]                                          (eq. 2)
 
 Both networks are told the class y of an image: G makes one of that class, D judges whether an image is a real one of
-that class. As in the paper z and y each get a hidden layer of their own in G before they join, and in D what y becomes
-joins the image on its way. D outputs a logit; G descends -E log D(G(z|y)), for its stronger gradients. The classes of
-fakes are drawn like those of real images: they are the batch's own. A row of a grid is a class, a column one z.
+that class. D outputs a logit; G descends -E log D(G(z|y)), for its stronger gradients. The classes of fakes are those
+of the batch of real images. A row of a grid is a class, a column one z.
 
 Departures: convolutions, batch norm and Adam in place of the paper's fully connected maxout layers, dropout and SGD;
-z ~ N(0, I) instead of uniform; D meets y where the image has been halved once.
+z ~ N(0, I) instead of uniform. The paper gives y a hidden layer that joins those of z and of x once; here every layer
+is told y. Joined once, hidden layers of z and y gave one image a class here, and D let four times as many images pass
+for another class.
 """
 
 from dataclasses import dataclass
@@ -32,6 +33,20 @@ class Settings(cli.Settings):
     images: int = 1_000_000
 
 
+class ClassBias(nn.Module):
+    """Features h (N, C, H, W), classes y (N,) -> h + b_y: a bias of its own for each class and channel.
+
+    It is what planes with the one-hot y, beside those that h is made from, would add.
+    """
+
+    def __init__(self, classes: int, width: int):
+        super().__init__()
+        self.bias = nn.Embedding(classes, width)
+
+    def forward(self, h: Tensor, y: Tensor) -> Tensor:
+        return h + self.bias(y).to(h.dtype)[:, :, None, None]
+
+
 class Generator(nn.Module):
     """z (N, z_dim), classes y (N,) -> images (N, C, H, W) in [-1, 1]."""
 
@@ -40,16 +55,23 @@ class Generator(nn.Module):
         self.z_dim, self.classes = z_dim, classes
         times = halvings(shape)
         side, width = shape[1] >> times, 64 << (times - 1)
-        layers = [nn.Linear(z_dim + classes, width * side**2, bias=False), Unflatten(width, side, side)]
-        for _ in range(times - 1):
-            layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)]
-            width //= 2
-        self.layers = nn.Sequential(
-            *layers, nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, shape[0], 4, 2, 1), nn.Tanh()
+        self.first = nn.Sequential(
+            nn.Linear(z_dim + classes, width * side**2, bias=False), Unflatten(width, side, side), nn.BatchNorm2d(width)
         )
+        self.biases, self.layers = nn.ModuleList([ClassBias(classes, width)]), nn.ModuleList()
+        for _ in range(times - 1):
+            width //= 2
+            self.layers.append(
+                nn.Sequential(nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width))
+            )
+            self.biases.append(ClassBias(classes, width))
+        self.layers.append(nn.Sequential(nn.ConvTranspose2d(width, shape[0], 4, 2, 1), nn.Tanh()))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        return self.layers(torch.cat([z, F.one_hot(y, self.classes)], 1))
+        x = self.first(torch.cat([z, F.one_hot(y, self.classes)], 1))
+        for bias, layer in zip(self.biases, self.layers, strict=True):
+            x = layer(F.relu(bias(x, y)))
+        return x
 
 
 class Discriminator(nn.Module):
@@ -58,18 +80,18 @@ class Discriminator(nn.Module):
     def __init__(self, shape: tuple[int, int, int], classes: int):
         super().__init__()
         times, width = halvings(shape), 64
-        self.hidden_x = nn.Sequential(nn.Conv2d(shape[0], width // 2, 4, 2, 1), nn.LeakyReLU(0.2))
-        self.hidden_y = nn.Embedding(classes, width // 2)
-        layers = []
+        self.layers = nn.ModuleList([nn.Conv2d(shape[0], width, 4, 2, 1)])
+        self.biases = nn.ModuleList([ClassBias(classes, width)])
         for _ in range(times - 1):
-            layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]
             width *= 2
-        self.joined = nn.Sequential(*layers, Flatten(), nn.Linear(width * (shape[1] >> times) ** 2, 1), nn.Flatten(0))
+            self.layers.append(nn.Sequential(nn.Conv2d(width // 2, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width)))
+            self.biases.append(ClassBias(classes, width))
+        self.logit = nn.Sequential(Flatten(), nn.Linear(width * (shape[1] >> times) ** 2, 1), nn.Flatten(0))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        h = self.hidden_x(x)
-        planes = self.hidden_y(y).to(h.dtype)[:, :, None, None].expand_as(h)
-        return self.joined(torch.cat([h, planes], 1).contiguous(memory_format=torch.channels_last))
+        for layer, bias in zip(self.layers, self.biases, strict=True):
+            x = F.leaky_relu(bias(layer(x), y), 0.2)
+        return self.logit(x)
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:

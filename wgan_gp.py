@@ -11,7 +11,7 @@ make the gradient at one image depend on the others. Its estimate of the Wassers
 are in the log.
 
 Departures: z ~ N(0, I) of 100 dimensions instead of 128; G and the critic have the layers of a DCGAN, sized to the
-image, instead of the paper's residual blocks.
+image, from 32 channels on, instead of the paper's residual blocks. These bear 10 to 20 times the paper's rate.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Settings(cli.Settings):
     momentum: float = cli.argument("β1 of both Adam optimizers; 0 is the paper's", cli.number(least=0, below=1))
     n_critic: int = cli.option(5, "critic steps a generator step", cli.whole())
     penalty: float = cli.option(10.0, "lambda, the weight of the gradient penalty", cli.number(least=0))
-    images: int = 1_200_000
+    images: int = 2_000_000
 
 
 class Generator(nn.Module):
@@ -41,7 +41,7 @@ class Generator(nn.Module):
         super().__init__()
         self.z_dim = z_dim
         times = halvings(shape)
-        side, width = shape[1] >> times, 64 << (times - 1)
+        side, width = shape[1] >> times, 32 << (times - 1)
         layers = [nn.Linear(z_dim, width * side**2, bias=False), Unflatten(width, side, side)]
         for _ in range(times - 1):
             layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)]
@@ -59,7 +59,7 @@ class Critic(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int]):
         super().__init__()
-        times, width = halvings(shape), 64
+        times, width = halvings(shape), 32
         layers = [nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for _ in range(times - 1):
             layers += [nn.Conv2d(width, 2 * width, 4, 2, 1), nn.LeakyReLU(0.2)]
