@@ -153,7 +153,7 @@ def main(run: Training) -> None:
         x, y = pairs.split(images, kind, s.direction)
         return torch.stack([x, torch.cat([run.sample(one) for one in x.split(1)]), y], 1).flatten(0, 1)
 
-    run.sheet("samples", input_output_truth, columns=6)
+    run.sheet("samples", input_output_truth, count=10, columns=6)
 
     for _, images in run.batches():
         x, y = pairs.split(images if s.no_jitter else jitter(images), kind, s.direction)

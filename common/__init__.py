@@ -1,3 +1,3 @@
 """What every run needs and no paper mentions: settings, data, the run folder, the loop, pictures."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
