@@ -7,13 +7,13 @@ Isola, Zhu, Zhou, Efros, 2016, arXiv 1611.07004
 
 Translates an image x into an image y. G is a U-Net: an encoder down to one pixel and a decoder back, each layer of
 which also sees its counterpart in the encoder. D, a PatchGAN, gives a logit for every patch of 70 x 70 pixels of the
-pair. The noise z is dropout in three layers of the decoder, kept when translating, and so are the statistics of the
-batch at hand, as in training with batches of 1. Adam(2e-4, 0.5, 0.999), weights from N(0, 0.02), D's objective halved;
-G descends -log D(x, G(x, z)). The 1x1 bottleneck has no batch norm, which would leave nothing of a single image.
+pair. The noise z is dropout in three layers of the decoder, kept when translating, as are the statistics of the batch
+at hand, which in training has one pair. The 1x1 bottleneck has no batch norm, which would leave nothing of a single
+image. Adam(2e-4, 0.5, 0.999), weights from N(0, 0.02), D's objective halved; G descends -log D(x, G(x, z)).
+`--direction BtoA` is the paper's labels to facades. Grids show input, output and truth of held-out pairs.
 
-Pairs lie side by side (`--direction BtoA` for the paper's labels to facades) or are made by `--pairs`. Grids show
-input, output and truth, held out. Departures: sizes below 256 have fewer layers of 512 channels and dropout only in
-those, one of them at 32 pixels and two at 64, where D's patch is the whole image; a batch is jittered as one.
+Departures: sizes below 256 have fewer layers of 512 channels and dropout only in those, one at 32 pixels and two at
+64, where D's patch is the whole image; a batch is jittered as one.
 """
 
 from dataclasses import dataclass
@@ -112,8 +112,7 @@ def normal_weights(layer: nn.Module) -> None:
 
 def jitter(images: Tensor) -> Tensor:
     """The batch (N, C, H, W) scaled by 286/256, cropped to its size again and mirrored or not, all images alike."""
-    size = images.shape[2]
-    larger = round(size * 286 / 256)
+    size, larger = images.shape[2], round(images.shape[2] * 286 / 256)
     top, left, mirrored = (torch.randint(n, ()).item() for n in (larger - size + 1, larger - size + 1, 2))
     images = F.interpolate(images, (larger, larger), mode="bilinear")[..., top : top + size, left : left + size]
     return images.flip(3) if mirrored else images

@@ -4,12 +4,11 @@ Huang, Gokaslan, Kuleshov, Tompkin, 2024, arXiv 2501.05441
     min_G max_D  E_x,z[f(D(G(z)) - D(x))],  f(t) = -log(1 + exp(-t))                                         (eq. 2)
     R1 = gamma/2 E_x[||grad D(x)||^2]     R2 = gamma/2 E_z[||grad D(G(z))||^2]                               (eq. 3)
 
-D scores real images and fakes in pairs and only their difference counts, so no mode can be left out for good; the two
-zero-centred penalties make training converge. As in the authors' code real images score high, D's sign being that of
-eq. 2 turned: D descends E softplus(D(G(z)) - D(x)) + R1 + R2, and G the first term with the scores exchanged. No
-normalisation, momentum, tanh or minibatch statistics, but residual networks with fix-up initialisation, bilinear
-resampling, a learned basis at the lowest resolution, an averaged generator (`--ema`), and schedules, cosines over the
-first `--burn-in` images: gamma falls to a tenth, the learning rates to a quarter, beta2 rises from 0.9 to 0.99.
+Only the difference of the scores in a pair counts, so no mode can be left out for good; the two zero-centred penalties
+make training converge. As in the authors' code real images score high, the sign of D in eq. 2 turned: D descends
+E softplus(D(G(z)) - D(x)) + R1 + R2, and G the first term with the scores exchanged. No normalisation, momentum or
+tanh, but residual networks with fix-up initialisation, a learned basis at the lowest resolution, an averaged generator
+(`--ema`) and schedules, cosines over `--burn-in` images: gamma falls to a tenth, the rates to a quarter, beta2 rises.
 
 Departures, for minutes instead of days: 32 to 256 channels instead of 768, which bear 15 times the paper's learning
 rate of 2e-4; one block a stage, from half the image's size down, where a strided convolution leads; 3x3 convolutions
@@ -32,7 +31,6 @@ from common.device import Flatten
 from common.images import halvings
 from common.train import Training, descend, launch
 
-SLOPE = 0.2  # of the leaky rectifiers
 WIDTHS_G, WIDTHS_D = (64, 128, 256, 256), (32, 96, 192, 256)  # of the stages, from half the image's size down
 
 
@@ -57,9 +55,9 @@ class Block(nn.Module):
 
     def __init__(self, width: int, depth: int):
         super().__init__()
-        gain = math.sqrt(2 / (1 + SLOPE**2)) * depth**-0.25
-        layers = [conv(width, width, 1, gain, bias=True), nn.LeakyReLU(SLOPE)]
-        layers += [conv(width, width, 3, gain, bias=True), nn.LeakyReLU(SLOPE)]
+        gain = math.sqrt(2 / (1 + 0.2**2)) * depth**-0.25
+        layers = [conv(width, width, 1, gain, bias=True), nn.LeakyReLU(0.2)]
+        layers += [conv(width, width, 3, gain, bias=True), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, conv(width, width, 1, gain=0))
 
     def forward(self, x: Tensor) -> Tensor:
