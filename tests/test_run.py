@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+import zipfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_each_script_end_to_end_on_digits(shell, tmp_path, script):
     assert "finished, 2 epochs" in done.out
     left = {path.name for path in folder.iterdir()}
     assert left >= {"run.json", "log.csv", "samples", "samples.gif", "losses.png", "checkpoint.pt", "tensorboard"}
-    assert {"walk", "reconstructions"} & left == {SHEETS[script]} if script in SHEETS else set()
+    assert {"walk", "reconstructions"} & left == ({SHEETS[script]} if script in SHEETS else set())
 
     record = record_of(folder)
     assert (record["state"], record["epochs_done"], record["script"]) == ("finished", 2, script)
@@ -97,15 +98,21 @@ def test_wgan_runs_straight_in_out(shell, tmp_path):
     assert done.code == 0 and (tmp_path / "out" / "run.json").exists()
 
 
-def test_colour_images_train(shell, tmp_path, real_data):
-    import zipfile
-
-    small = tmp_path / "colour.zip"
+@pytest.fixture(scope="module")
+def colour(tmp_path_factory, real_data):
+    """A few of CIFAR-10's images as a zip with a class a folder."""
+    small = tmp_path_factory.mktemp("sets") / "colour.zip"
     with zipfile.ZipFile(real_data / "cifar10-jpeg.zip") as archive, zipfile.ZipFile(small, "w") as copy:
         for name in archive.namelist():
             if name.endswith(("00.jpg", "01.jpg")):
                 copy.writestr(name, archive.read(name))
-    done = shell("lsgan", *LINE["lsgan"], tmp_path / "run", "--dataset", small, "--epochs", 1, "--flip")
+    return small
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_colour_images_train(shell, tmp_path, colour, script):
+    options = (*SMALL["pix2pix"], "--pairs", "gray") if script == "pix2pix" else ("--flip",)
+    done = shell(script, *LINE[script], tmp_path / "run", "--dataset", colour, "--epochs", 1, *options)
     assert done.code == 0, done.err
     assert Image.open(tmp_path / "run" / "samples" / "epoch-0001.png").mode == "RGB"
     assert len(record_of(tmp_path / "run")["dataset"]["classes"]) == 10
@@ -116,9 +123,10 @@ def test_a_row_of_cgans_grid_is_a_class(shell, tmp_path, patterns):
     labels = np.arange(400) % 2
     pixels = (patterns(400, 8) // 8 + 224 * labels[:, None, None, None]).astype(np.uint8)
     np.savez(tmp_path / "two.npz", images=pixels, labels=labels)
-    done = shell("cgan", *LINE["cgan"], tmp_path / "run", "--dataset", tmp_path / "two.npz", "--epochs", 15)
+    options = ("--dataset", tmp_path / "two.npz", "--epochs", 60, "--sample-every", 60)
+    done = shell("cgan", "2e-3", "2e-3", "0.5", tmp_path / "run", *options)
     assert done.code == 0, done.err
-    picture = np.asarray(Image.open(tmp_path / "run" / "samples" / "epoch-0015.png")).astype(float)
+    picture = np.asarray(Image.open(tmp_path / "run" / "samples" / "epoch-0060.png")).astype(float)
     tile = (picture.shape[1] - 2) // 8
     assert picture.shape[0] == 2 * tile + 2
     assert picture[tile + 4 : -2].mean() > picture[2 : tile - 2].mean() + 100
