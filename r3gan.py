@@ -37,7 +37,7 @@ WIDTHS_G, WIDTHS_D = (64, 128, 256, 256), (32, 96, 192, 256)  # of the stages, f
 @dataclass(frozen=True)
 class Settings(cli.Settings):
     momentum: float = cli.argument("β1 of both Adam optimizers; 0 is the paper's", cli.number(least=0, below=1))
-    gamma: float = cli.option(1.0, "weight of R1 and R2, which falls to a tenth", cli.number(least=0))
+    gamma: float = cli.option(5.0, "weight of R1 and R2, which falls to a tenth", cli.number(least=0))
     burn_in: int = cli.option(400_000, "images over which the schedules run", cli.whole())
     ema: float = 0.999
     images: int = 560_000
