@@ -68,10 +68,11 @@ class MinibatchDiscrimination(nn.Module):
 
     def __init__(self, inputs: int, kernels: int = 32, dimensions: int = 5):
         super().__init__()
-        self.T = nn.Parameter(torch.randn(inputs, kernels, dimensions) / math.sqrt(inputs))
+        self.T = nn.Parameter(torch.randn(inputs, kernels, dimensions))
 
     def forward(self, f: Tensor) -> Tensor:
-        M = (f @ self.T.flatten(1)).unflatten(1, self.T.shape[1:]).float()
+        # Scaled here instead of in T, which Adam would otherwise turn over in a few steps: D then wins outright.
+        M = (f @ self.T.flatten(1)).unflatten(1, self.T.shape[1:]).float() / math.sqrt(f.shape[1])
         distances = (M[:, None] - M[None]).abs().sum(3)  # (N, N, B)
         return torch.cat([f, torch.exp(-distances).sum(1) - 1], 1)
 

@@ -177,6 +177,7 @@ class TestMinibatchDiscrimination:
         layer = dcgan.MinibatchDiscrimination(2, kernels=2, dimensions=2)
         layer.T.data[:, 0] = torch.tensor([[1.0, 0.0], [0.0, 1.0]])  # the first kernel's M is (a, b)
         layer.T.data[:, 1] = torch.tensor([[0.0, 0.0], [1.0, -1.0]])  # the second's is (b, -b)
+        layer.T.data *= math.sqrt(2)  # M is scaled by 1 / sqrt(inputs)
         f = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 2.0]]) * math.log(2)
         # A distance of d log 2 counts 2^-d. First kernel: d = 1 (01), 1 (02), 3 (03), 2 (12), 2 (13), 2 (23).
         first = [1 / 2 + 1 / 2 + 1 / 8, 1 / 2 + 1 / 4 + 1 / 4, 1 / 2 + 1 / 4 + 1 / 4, 1 / 8 + 1 / 4 + 1 / 4]
