@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from common import cli
-from common.device import Flatten, Unflatten
 from common.images import COLUMNS, halvings
+from common.layers import Flatten, Unflatten
 from common.train import Training, descend, launch
 
 MOST_ROWS = 20  # of a grid; of more classes it shows evenly chosen ones

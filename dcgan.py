@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from common import cli
-from common.device import Flatten, Unflatten
 from common.images import COLUMNS, halvings
+from common.layers import Flatten, Unflatten, normal_weights
 from common.train import Training, descend, launch
 
 
@@ -96,11 +96,6 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
-
-
-def normal_weights(layer: nn.Module) -> None:
-    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-        nn.init.normal_(layer.weight, 0, 0.02)
 
 
 def walk(z: Tensor, steps: int = COLUMNS) -> Tensor:

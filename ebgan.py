@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from common import cli
-from common.device import Flatten, Unflatten
 from common.images import halvings
+from common.layers import Flatten, Unflatten
 from common.train import Training, descend, launch
 
 

@@ -8,9 +8,8 @@ Isola, Zhu, Zhou, Efros, 2016, arXiv 1611.07004
 Translates an image x into an image y. G is a U-Net: an encoder down to one pixel and a decoder back, each layer of
 which also sees its counterpart in the encoder. D, a PatchGAN, gives a logit for every patch of 70 x 70 pixels of the
 pair. The noise z is dropout in three layers of the decoder, kept when translating, as are the statistics of the batch
-at hand, which in training has one pair. The 1x1 bottleneck has no batch norm, which would leave nothing of a single
-image. Adam(2e-4, 0.5, 0.999), weights from N(0, 0.02), D's objective halved; G descends -log D(x, G(x, z)).
-`--direction BtoA` is the paper's labels to facades. Grids show input, output and truth of held-out pairs.
+at hand, in training one pair. The 1x1 bottleneck has no batch norm, which would leave nothing of one image. Adam(2e-4,
+0.5, 0.999), weights from N(0, 0.02), D's objective halved; G descends -log D(x, G(x, z)). Grids: input, output, truth.
 
 Departures: sizes below 256 have fewer layers of 512 channels and dropout only in those, one at 32 pixels and two at
 64, where D's patch is the whole image; a batch is jittered as one.
@@ -27,6 +26,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from common import cli, data, pairs
+from common.layers import normal_weights
 from common.train import Training, descend, launch
 
 
@@ -63,9 +63,7 @@ class UNet(nn.Module):
 
     def __init__(self, channels: int, size: int, width: int = 64):
         super().__init__()
-        depth = size.bit_length() - 1
-        if size != 1 << depth or depth < 5:
-            raise ValueError(f"the U-Net halves images down to one pixel and cannot have {size}: try 64, 128 or 256")
+        depth = pairs.halvings_to_one(size)
         widths = [width * min(1 << i, 8) for i in range(depth)]
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
         for i, (inputs, outputs) in enumerate(pairwise([channels, *widths])):
@@ -105,19 +103,6 @@ class PatchGAN(nn.Module):
         return self.layers(torch.cat([x, y], 1))
 
 
-def normal_weights(layer: nn.Module) -> None:
-    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-        nn.init.normal_(layer.weight, 0, 0.02)
-
-
-def jitter(images: Tensor) -> Tensor:
-    """The batch (N, C, H, W) scaled by 286/256, cropped to its size again and mirrored or not, all images alike."""
-    size, larger = images.shape[2], round(images.shape[2] * 286 / 256)
-    top, left, mirrored = (torch.randint(n, ()).item() for n in (larger - size + 1, larger - size + 1, 2))
-    images = F.interpolate(images, (larger, larger), mode="bilinear")[..., top : top + size, left : left + size]
-    return images.flip(3) if mirrored else images
-
-
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """-L_cGAN of eq. 1, halved to slow D down."""
     return (F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()) / 2
@@ -155,7 +140,7 @@ def main(run: Training) -> None:
     run.sheet("samples", input_output_truth, count=10, columns=6)
 
     for _, images in run.batches():
-        x, y = pairs.split(images if s.no_jitter else jitter(images), kind, s.direction)
+        x, y = pairs.split(images if s.no_jitter else pairs.jitter(images), kind, s.direction)
         fake = G(x)
         run.log(discriminator_step(D, opt_D, x, y, fake))
         run.log(generator_step(D, opt_G, x, y, fake, s.l1))

@@ -11,10 +11,9 @@ tanh, but residual networks with fix-up initialisation, a learned basis at the l
 (`--ema`) and schedules, cosines over `--burn-in` images: gamma falls to a tenth, the rates to a quarter, beta2 rises.
 
 Departures, for minutes instead of days: 32 to 256 channels instead of 768, which bear 15 times the paper's learning
-rate of 2e-4; one block a stage, from half the image's size down, where a strided convolution leads; 3x3 convolutions
-dense and as wide as the block instead of grouped and twice that, and in D the mean of four pixels for bilinear, all
-faster on CPUs; z of 100 dimensions instead of 64, batches of 64 instead of 512, an average of constant decay after a
-short warm-up, no augmentation.
+rate of 2e-4; one block a stage, from half the image's size down, where a strided convolution leads; dense 3x3
+convolutions as wide as the block instead of grouped ones of twice that, in D the mean of four pixels for bilinear, both
+faster on CPUs; z of 100 dimensions instead of 64, batches of 64 instead of 512; --ema is constant; no augmentation.
 """
 
 import math
@@ -27,9 +26,9 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from common import cli
-from common.device import Flatten
 from common.images import halvings
-from common.train import Training, descend, launch
+from common.layers import Flatten
+from common.train import Training, cosine, descend, launch, scores_and_gradients
 
 WIDTHS_G, WIDTHS_D = (64, 128, 256, 256), (32, 96, 192, 256)  # of the stages, from half the image's size down
 
@@ -56,9 +55,9 @@ class Block(nn.Module):
     def __init__(self, width: int, depth: int):
         super().__init__()
         gain = math.sqrt(2 / (1 + 0.2**2)) * depth**-0.25
-        layers = [conv(width, width, 1, gain, bias=True), nn.LeakyReLU(0.2)]
-        layers += [conv(width, width, 3, gain, bias=True), nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers, conv(width, width, 1, gain=0))
+        first, second = (conv(width, width, size, gain, bias=True) for size in (1, 3))
+        last = conv(width, width, 1, gain=0)
+        self.layers = nn.Sequential(first, nn.LeakyReLU(0.2), second, nn.LeakyReLU(0.2), last)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
@@ -113,11 +112,8 @@ def generator_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 def scores_and_penalty(D: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """D's scores and ||grad D||^2 over all pixels at the images themselves, each (N,)."""
-    images = images.detach().requires_grad_()
-    scores = D(images)
-    # The penalty is itself differentiated by D's weights, so the gradient's graph is kept.
-    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
-    return scores, gradient.flatten(1).square().sum(1)
+    scores, gradients = scores_and_gradients(D, images)
+    return scores, gradients.square().sum(1)
 
 
 def discriminator_step(
@@ -138,11 +134,6 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, x: Tensor, z: T
     loss = generator_loss(real_scores, D(G(z)))
     descend(loss, opt_G)
     return {"g_loss": loss}
-
-
-def cosine(start: float, end: float, progress: float) -> float:
-    """From `start` at progress 0 to `end` at 1 and beyond."""
-    return end + (start - end) * (1 + math.cos(math.pi * min(progress, 1))) / 2
 
 
 def main(run: Training) -> None:

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer, RMSprop
 
 from common import cli
-from common.device import Flatten, Unflatten
 from common.images import halvings
+from common.layers import Flatten, Unflatten, normal_weights
 from common.train import Training, descend, launch
 
 
@@ -75,11 +75,6 @@ class Critic(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
-
-
-def normal_weights(layer: nn.Module) -> None:
-    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-        nn.init.normal_(layer.weight, 0, 0.02)
 
 
 def critic_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from common import cli
-from common.device import Flatten, Unflatten
 from common.images import halvings
-from common.train import Training, descend, launch
+from common.layers import Flatten, Unflatten
+from common.train import Training, descend, launch, scores_and_gradients
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,8 @@ class Critic(nn.Module):
 def gradient_norms(D: nn.Module, x: Tensor, fake: Tensor) -> Tensor:
     """||grad D(x^)||_2 over all pixels, (N,), at a random point between each real image and its fake."""
     epsilon = torch.rand(len(x), 1, 1, 1, device=x.device)
-    between = (epsilon * x + (1 - epsilon) * fake).requires_grad_()
-    # The penalty is itself differentiated by D's weights, so the gradient's graph is kept.
-    (gradient,) = torch.autograd.grad(D(between).sum(), between, create_graph=True)
-    return gradient.flatten(1).norm(2, dim=1)
+    _, gradients = scores_and_gradients(D, epsilon * x + (1 - epsilon) * fake)
+    return gradients.norm(2, dim=1)
 
 
 def critic_loss(real_scores: Tensor, fake_scores: Tensor, norms: Tensor, penalty: float = 10) -> Tensor:

@@ -96,18 +96,22 @@ def radii(real: Tensor, k: int) -> Tensor:
     return torch.cdist(real, real).kthvalue(k + 1, dim=1).values  # the nearest to an image is itself
 
 
-def coverage(real: Tensor, fake: Tensor) -> float:
-    """Share of the real features (N, D) with a fake one nearer than their fifth real neighbour. Naeem et al. 2020."""
-    return (torch.cdist(real, fake).min(1).values < radii(real, 5)).float().mean().item()
+def coverage(real: Tensor, distances: Tensor) -> float:
+    """Share of the real features (N, D) with a fake one nearer than their fifth real neighbour. Naeem et al. 2020.
+
+    `distances` (N, M) are those of the real features from the fake ones.
+    """
+    return (distances.min(1).values < radii(real, 5)).float().mean().item()
 
 
 def score(real: Tensor, fake: Tensor, classes: Tensor, count: int) -> dict[str, object]:
     """Features `fake` against `real`, each (N, D), and the shares of the fakes' classes."""
     shares = torch.bincount(classes, minlength=count) / len(classes)
+    distances = torch.cdist(real, fake)
     return {
         "frechet": frechet_distance(real, fake),
-        "precision": (torch.cdist(real, fake) < radii(real, 3)[:, None]).any(0).float().mean().item(),
-        "coverage": coverage(real, fake),
+        "precision": (distances < radii(real, 3)[:, None]).any(0).float().mean().item(),
+        "coverage": coverage(real, distances),
         "smallest_class": shares.min().item(),
         "shares": [round(share, 3) for share in shares.tolist()],
     }
@@ -152,7 +156,8 @@ def score_classes(folder: str, real: data.Dataset) -> None:
     found = score(features, fake_features, classes, len(real.classes))
     if asked is not None:
         labels = torch.from_numpy(real.labels[chosen])
-        within = [coverage(features[labels == c], fake_features[asked == c]) for c in range(len(real.classes))]
+        own = ((features[labels == c], fake_features[asked == c]) for c in range(len(real.classes)))
+        within = [coverage(one, torch.cdist(one, other)) for one, other in own]
         found["read_as_asked"] = (classes == asked).float().mean().item()
         found |= {"least_coverage_in_a_class": min(within), "mean_coverage_in_a_class": sum(within) / len(within)}
     show(folder, found)

@@ -52,28 +52,6 @@ def resolve_precision(name: str, device: torch.device) -> str:
     return ("bf16" if _has_fast_bf16(device) else "fp32") if name == "auto" else name
 
 
-class Flatten(nn.Module):
-    """(N, C, H, W) -> (N, H W C): in the order that channels-last images lie in memory, so nothing is copied.
-
-    nn.Flatten's order would hand gradients in the other format to the layers before, whose kernels are then 20 times
-    slower on a CPU.
-    """
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.permute(0, 2, 3, 1).flatten(1)
-
-
-class Unflatten(nn.Module):
-    """(N, H W C) -> (N, C, H, W), channels last; the way back from Flatten."""
-
-    def __init__(self, channels: int, height: int, width: int):
-        super().__init__()
-        self.shape = (height, width, channels)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(1, self.shape).permute(0, 3, 1, 2)
-
-
 def place(network: nn.Module, device: torch.device, precision: str) -> nn.Module:
     """Moves a network to the device, channels last; under 'bf16' its forward pass runs in autocast.
 

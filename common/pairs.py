@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from common import data
@@ -23,6 +24,14 @@ def kind_of(dataset: str | None, kind: str | None) -> str:
     return kind or "edges"
 
 
+def halvings_to_one(size: int) -> int:
+    """How often a U-Net halves an image before one pixel is left. Raises ValueError where it cannot."""
+    times = size.bit_length() - 1
+    if size != 1 << times or size < SMALLEST:
+        raise ValueError(f"the U-Net halves images down to one pixel and cannot have {size}: try 64, 128 or 256")
+    return times
+
+
 def load(
     dataset: str | None,
     data_root: str | None = None,
@@ -36,10 +45,10 @@ def load(
     images up to 32 pixels are scaled to 32, others to 64. Raises BadArgument for a size that is no power of two, and
     DataError where the set is missing, unreadable or there are no such pairs in it.
     """
-    if image_size is not None and (image_size < SMALLEST or image_size & (image_size - 1)):
-        raise BadArgument(
-            f"--image-size {image_size}: must be a power of two such as 64, 128 or 256, at least {SMALLEST}"
-        )
+    try:
+        halvings_to_one(image_size or SMALLEST)  # before the set is decoded
+    except ValueError as error:
+        raise BadArgument(f"--image-size {image_size}: {error}") from error
     kind = kind_of(dataset, kind)
     if kind == SIDE_BY_SIDE:
         return data.load_side_by_side(dataset, image_size or 256, skip_broken)
@@ -58,6 +67,14 @@ def split(images: Tensor, kind: str, direction: str = "AtoB") -> tuple[Tensor, T
     """
     A, B = images.chunk(2, 1) if kind == SIDE_BY_SIDE else (make(images, kind), images)
     return (A, B) if direction == "AtoB" else (B, A)
+
+
+def jitter(images: Tensor) -> Tensor:
+    """The batch (N, C, H, W) scaled by 286/256, cropped to its size again and mirrored or not, all images alike."""
+    size, larger = images.shape[2], round(images.shape[2] * 286 / 256)
+    top, left, mirrored = (torch.randint(n, ()).item() for n in (larger - size + 1, larger - size + 1, 2))
+    images = F.interpolate(images, (larger, larger), mode="bilinear")[..., top : top + size, left : left + size]
+    return images.flip(3) if mirrored else images
 
 
 def make(images: Tensor, kind: str) -> Tensor:

@@ -42,6 +42,19 @@ def descend(loss: Tensor, optimizer: Optimizer) -> None:
     optimizer.step()
 
 
+def scores_and_gradients(D: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores (N,) and their gradients by the images, (N, pixels), which a penalty may differentiate by D's weights."""
+    images = images.detach().requires_grad_()
+    scores = D(images)
+    (gradients,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return scores, gradients.flatten(1)
+
+
+def cosine(start: float, end: float, progress: float) -> float:
+    """A schedule from `start` at progress 0 to `end` at 1 and beyond."""
+    return end + (start - end) * (1 + math.cos(math.pi * min(progress, 1))) / 2
+
+
 class Training:
     """What a run needs and no paper mentions. Made by `launch`, handed to a script's `main`.
 

@@ -11,7 +11,8 @@ from torch import nn
 
 from common import data, pairs
 from common.cli import DataError
-from pix2pix import PatchGAN, UNet, jitter
+from common.pairs import jitter
+from pix2pix import PatchGAN, UNet
 
 
 def picture(size, channels=1, seed=0):
