@@ -179,7 +179,7 @@ class Settings:
     precision: str = option(
         "auto", "of the networks; auto takes bf16 where the hardware has it", choices=("auto", "bf16", "fp32")
     )
-    sample_every: int | None = option(None, "epochs between grids of samples (default: about 40 in a run)", whole())
+    sample_every: int | None = option(None, "epochs between grids of samples (default: about 40 in all)", whole())
     checkpoint_every: float = option(60.0, "time between checkpoints (such as 60s, 5m)", duration)
     time_limit: float | None = option(None, "stop with a checkpoint after this time (such as 50m, 2h)", duration)
     fresh: bool = option(False, "start anew; what was in the folder moves to .old/ beside it")

@@ -247,7 +247,7 @@ class RunFolder:
 
     def write_film(self) -> None:
         # By number: past epoch 9,999 a name is longer.
-        files = sorted((self.path / "samples").glob("epoch-*.png"), key=lambda file: int(file.stem.split("-")[1]))
+        files = sorted((self.path / "samples").glob("epoch-*.png"), key=lambda file: float(file.stem.split("-")[1]))
         if files:
             with self._trouble():
                 film = images.gif(files)

@@ -162,6 +162,9 @@ class Training:
             self._epochs, self._sample_every = asked, known["sample_every"]
             if known["state"] == "finished" and asked == known["epochs"]:
                 raise Done(f"{path}: finished already, {asked} epochs; samples are in {path / 'samples'}")
+        # Where an epoch alone is long there are grids within it.
+        within = 1 if s.sample_every or self._sample_every > 1 else count * GRIDS // type(s).images
+        self._grids_per_epoch = min(max(1, within), self._batches_per_epoch, 100)
 
     # --- what a script calls
 
@@ -265,11 +268,14 @@ class Training:
                 self._step += 1
                 self._batch += 1
                 if self._batch < self._batches_per_epoch:
-                    if self._step % LOG_EVERY == 0:
+                    if self._batch * self._grids_per_epoch % self._batches_per_epoch < self._grids_per_epoch:
+                        self._write_row(say_it=True)
+                        self._draw()
+                    elif self._step % LOG_EVERY == 0:
                         self._write_row()
                     self._pause()
             self._epoch, self._batch = self._epoch + 1, 0
-            self._write_row()
+            self._write_row(say_it=True)
             if self._epoch in (1, self._epochs) or self._epoch % self._sample_every == 0:
                 self._draw()
             if self._epoch < self._epochs:
@@ -369,18 +375,24 @@ class Training:
         return self._step * self.settings.batch_size
 
     @property
+    def _epochs_done(self) -> float:
+        return self._epoch + self._batch / self._batches_per_epoch
+
+    @property
     def _seconds(self) -> float:
         return self._spent + time.monotonic() - self._started
 
-    def _write_row(self) -> None:
-        """The means since the last row, to log, TensorBoard and terminal: the loop's one wait for the device."""
+    def _write_row(self, say_it: bool = False) -> None:
+        """The means since the last row, to log, TensorBoard and terminal: the loop's one wait for the device.
+
+        Where there is no terminal, only a row that is to be said is printed, as a line.
+        """
         names = list(self._sums)
         means = torch.stack([total.float() / count for total, count in self._sums.values()]).tolist() if names else []
         self._sums = {}
         values = {name: float(f"{value:.6g}") for name, value in zip(names, means, strict=True)}
-        epoch = self._epoch + self._batch / self._batches_per_epoch
         row = {
-            "epoch": round(epoch, 4),
+            "epoch": round(self._epochs_done, 4),
             "step": self._step,
             "images": self._images_shown,
             "seconds": round(self._seconds, 2),
@@ -396,11 +408,12 @@ class Training:
             with contextlib.suppress(OSError):  # the terminal may be gone; SIGHUP is then on its way
                 self._bar.set_postfix({name: f"{value:.3g}" for name, value in values.items()}, refresh=False)
                 self._bar.update(self._images_shown - self._bar.n)
-        elif self._batch == 0 and not self.settings.quiet:
+        elif say_it and not self.settings.quiet:
             rate = self._images_shown / self._seconds
             left = (self._epochs * self._batches_per_epoch - self._step) * self.settings.batch_size / rate
             figures = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-            say(f"epoch {self._epoch}/{self._epochs}  {figures}  {rate:,.0f} images/s  {_clock(left)} left")
+            done = f"{self._epochs_done:.{0 if self._grids_per_epoch == 1 else 2}f}/{self._epochs}"
+            say(f"epoch {done}  {figures}  {rate:,.0f} images/s  {_clock(left)} left")
 
     def _diverge(self, what: str) -> None:
         message = f"diverged in epoch {min(self._epoch + 1, self._epochs)}: {what}"
@@ -411,7 +424,7 @@ class Training:
         )
 
     def _draw(self) -> None:
-        """The grid and the contact sheets of this epoch; leaves the random generators as they were."""
+        """The grid and the contact sheets of this moment; leaves the random generators as they were."""
         training = [network for network in self._networks.values() if network.training]
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), torch.no_grad():
@@ -426,7 +439,7 @@ class Training:
                 pictures[name] = images.grid(draw(_floats(held_out.to(self.device)), self._latents[:count]), columns)
             for network in training:
                 network.train()
-        file = f"epoch-{self._epoch:04d}.png"
+        file = f"epoch-{self._epochs_done:{'04.0f' if self._grids_per_epoch == 1 else '07.2f'}}.png"
         for name, picture in pictures.items():
             self._folder.write(f"{name}/{file}", images.png(picture))
         self._folder.board(self._step, {}, pictures["samples"])
@@ -453,10 +466,8 @@ class Training:
 
     def _stop(self, why: str, code: int) -> None:
         self._save("stopped", why)
-        epoch = self._epoch + self._batch / self._batches_per_epoch
-        raise Stopped(
-            f"{self._folder.path}: {why}, epoch {epoch:.1f} of {self._epochs} is saved; the same line goes on", code
-        )
+        done = f"epoch {self._epochs_done:.1f} of {self._epochs} is saved"
+        raise Stopped(f"{self._folder.path}: {why}, {done}; the same line goes on", code)
 
     def _save(self, state: str, message: str = "") -> None:
         """The end of this start: a checkpoint first, then what people look at."""
