@@ -85,6 +85,11 @@ def classifier_of(real: data.Dataset) -> Classifier:
     return network.eval()
 
 
+def spread(count: int) -> np.ndarray:
+    """SAMPLES places of `count`, from the whole of a set that may be sorted by class."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:SAMPLES])
+
+
 @torch.no_grad()
 def read(network: Classifier, images: np.ndarray) -> tuple[Tensor, Tensor]:
     """Features (N, 128) and classes (N,) of uint8 images (N, C, H, W)."""
@@ -146,10 +151,10 @@ def samples_of(folder: str, count: int) -> tuple[np.ndarray, Tensor | None]:
 
 def score_classes(folder: str, real: data.Dataset) -> None:
     network = classifier_of(real)
-    chosen = np.sort(np.random.default_rng(0).permutation(len(real.images))[:SAMPLES])
+    chosen, held = (spread(len(images)) for images in (real.images, real.held_out))
     features, _ = read(network, real.images[chosen])
-    held_features, held_classes = read(network, real.held_out[:SAMPLES])
-    accuracy = (held_classes == torch.from_numpy(real.held_out_labels[:SAMPLES])).float().mean().item()
+    held_features, held_classes = read(network, real.held_out[held])
+    accuracy = (held_classes == torch.from_numpy(real.held_out_labels[held])).float().mean().item()
     show(f"{real.name} (accuracy {accuracy:.3f})", score(features, held_features, held_classes, len(real.classes)))
     fakes, asked = samples_of(folder, SAMPLES)
     fake_features, classes = read(network, fakes)
