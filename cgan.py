@@ -22,7 +22,7 @@ from torch.optim import Adam, Optimizer
 
 from common import cli
 from common.images import COLUMNS, halvings
-from common.layers import Flatten, Unflatten
+from common.layers import Flatten, Unflatten, normal_weights
 from common.train import Training, descend, launch
 
 MOST_ROWS = 20  # of a grid; of more classes it shows evenly chosen ones
@@ -36,12 +36,13 @@ class Settings(cli.Settings):
 class ClassBias(nn.Module):
     """Features h (N, C, H, W), classes y (N,) -> h + b_y: a bias of its own for each class and channel.
 
-    It is what planes with the one-hot y, beside those that h is made from, would add.
+    It is what planes with the one-hot y, beside those that h is made from, would add. They start from N(0, std).
     """
 
-    def __init__(self, classes: int, width: int):
+    def __init__(self, classes: int, width: int, std: float = 1):
         super().__init__()
         self.bias = nn.Embedding(classes, width)
+        nn.init.normal_(self.bias.weight, 0, std)
 
     def forward(self, h: Tensor, y: Tensor) -> Tensor:
         return h + self.bias(y).to(h.dtype)[:, :, None, None]
@@ -58,14 +59,15 @@ class Generator(nn.Module):
         self.first = nn.Sequential(
             nn.Linear(z_dim + classes, width * side**2, bias=False), Unflatten(width, side, side), nn.BatchNorm2d(width)
         )
-        self.biases, self.layers = nn.ModuleList([ClassBias(classes, width)]), nn.ModuleList()
+        self.biases, self.layers = nn.ModuleList([ClassBias(classes, width, 0.2)]), nn.ModuleList()
         for _ in range(times - 1):
             width //= 2
             self.layers.append(
                 nn.Sequential(nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width))
             )
-            self.biases.append(ClassBias(classes, width))
+            self.biases.append(ClassBias(classes, width, 0.2))
         self.layers.append(nn.Sequential(nn.ConvTranspose2d(width, shape[0], 4, 2, 1), nn.Tanh()))
+        self.apply(normal_weights)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         x = self.first(torch.cat([z, F.one_hot(y, self.classes)], 1))
@@ -81,12 +83,13 @@ class Discriminator(nn.Module):
         super().__init__()
         times, width = halvings(shape), 64
         self.layers = nn.ModuleList([nn.Conv2d(shape[0], width, 4, 2, 1)])
-        self.biases = nn.ModuleList([ClassBias(classes, width)])
+        self.biases = nn.ModuleList([ClassBias(classes, width, 0.02)])  # larger, it would drown the image
         for _ in range(times - 1):
             width *= 2
             self.layers.append(nn.Sequential(nn.Conv2d(width // 2, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width)))
             self.biases.append(ClassBias(classes, width))
         self.logit = nn.Sequential(Flatten(), nn.Linear(width * (shape[1] >> times) ** 2, 1), nn.Flatten(0))
+        self.apply(normal_weights)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         for layer, bias in zip(self.layers, self.biases, strict=True):

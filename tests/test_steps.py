@@ -182,6 +182,13 @@ def test_the_class_changes_what_is_made_and_what_is_answered():
     assert torch.allclose(*G(z[:2], torch.tensor([1, 1]))), "something else than the class differed"
 
 
+def test_the_class_does_not_drown_the_image():
+    _, D = adversaries(cgan, (3, 32, 32))
+    images = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    by_image, by_class = D.layers[0](images).std(0).mean(), D.biases[0].bias.weight.std(0).mean()
+    assert by_class < by_image / 2
+
+
 def test_a_row_of_a_conditional_grid_is_a_class_and_a_column_one_noise():
     run = SimpleNamespace(classes=3, sample=lambda z, y: (z, y))
     z, y = cgan.a_class_a_row(run, Z)
