@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from common import cli
-from common.images import COLUMNS, halvings
+from common.images import halvings
 from common.layers import Flatten, Unflatten, normal_weights
+from common.sampling import walk
 from common.train import Training, descend, launch
 
 
@@ -96,12 +97,6 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
-
-
-def walk(z: Tensor, steps: int = COLUMNS) -> Tensor:
-    """Points z (N, D) -> (N * steps, D): from each on an arc to the next, and from the last to the first."""
-    angles = torch.linspace(0, math.pi / 2, steps + 1, device=z.device)[:-1, None]
-    return (torch.cos(angles) * z[:, None] + torch.sin(angles) * z.roll(-1, 0)[:, None]).flatten(0, 1)
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -122,10 +122,45 @@ def duration(text: str) -> float:
     return total
 
 
+def clock(seconds: float) -> str:
+    """1:05 or 2:03:04"""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
 def name_or_path(text: str) -> str:
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError(f"must be a name or a path, not {text!r}")
     return text
+
+
+# --- a tool beside the training scripts
+
+
+def guarded(prog: str, parse: Callable[[list[str]], Any], main: Callable[[Any], int]) -> NoReturn:
+    """Exits with what `main(parse(arguments))` returns; whatever it raises is one line and an exit code."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the caller closed it
+        stream.reconfigure(errors="backslashreplace")
+    code = 1
+    try:
+        code = main(parse(sys.argv[1:]))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except Refusal as refusal:
+        say(f"{prog}: {refusal}")
+        code = refusal.code
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # `| head`
+        sys.stdout = None
+        code = 0
+    except Exception as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else ""
+        say(f"{prog}: failed ({type(error).__name__}: {reason}); --debug shows where")
+        if "--debug" in sys.argv:
+            raise
+    sys.exit(code)
 
 
 # --- settings
@@ -180,6 +215,7 @@ class Settings:
         "auto", "of the networks; auto takes bf16 where the hardware has it", choices=("auto", "bf16", "fp32")
     )
     sample_every: int | None = option(None, "epochs between grids of samples (default: about 40 in all)", whole())
+    evaluate_every: int | None = option(None, "epochs between scores in log.csv (default: none)", whole())
     checkpoint_every: float = option(60.0, "time between checkpoints (such as 60s, 5m)", duration)
     time_limit: float | None = option(None, "stop with a checkpoint after this time (such as 50m, 2h)", duration)
     fresh: bool = option(False, "start anew; what was in the folder moves to .old/ beside it")
@@ -188,7 +224,7 @@ class Settings:
 
 
 # What may differ from one start of a run to the next; epochs and images may also grow.
-FREE = frozenset({"folder", "data_root", "time_limit", "checkpoint_every", "fresh", "quiet", "debug"})
+FREE = frozenset({"folder", "data_root", "time_limit", "checkpoint_every", "evaluate_every", "fresh", "quiet", "debug"})
 
 
 def metadata(kind: type, name: str) -> dict:
@@ -200,17 +236,25 @@ def metadata(kind: type, name: str) -> dict:
     raise TypeError(f"{kind.__qualname__}.{name} needs argument(...) or option(...)")
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """argparse's, with errors as BadArgument; `example` is shown where an argument is missing."""
+
+    def __init__(self, prog: str, doc: str, example: str):
+        super().__init__(
+            prog, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        )
+        self._example = example
+
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument ", "", message)
         if message.startswith("the following arguments are required: "):
-            message = f"missing {message.partition(': ')[2]}; for example: python {self.prog} 2e-4 2e-4 0.5 out/first"
+            message = f"missing {message.partition(': ')[2]}; for example: {self._example}"
         raise BadArgument(f"{message} (python {self.prog} --help lists everything)")
 
 
 def parse(kind: type[Settings], doc: str, prog: str, argv: list[str]) -> dict[str, Any]:
     """The settings that were given on the line, by field name. `--help` exits 0; raises BadArgument."""
-    parser = _Parser(prog, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = Parser(prog, doc, f"python {prog} 2e-4 2e-4 0.5 out/first")
     for field in dataclasses.fields(kind):
         about = metadata(kind, field.name)
         if field.name in kind.without:

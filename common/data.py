@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.cli import DataError, Refusal, say
+from common.cli import DataError, Refusal, Settings, say
 
 # name: (torchvision's class and folder, folders where people also keep it)
 IDX_SETS = {
@@ -91,6 +91,14 @@ def point_caches_here() -> None:
     """matplotlib's and torch hub's own caches go into ours, unless the user put them somewhere."""
     for variable, name in (("MPLCONFIGDIR", "matplotlib"), ("TORCH_HOME", "torch")):
         os.environ.setdefault(variable, str(cache_folder() / name))
+
+
+def load_for(settings: Settings, dataset: str | None) -> Dataset:
+    """The set as a script with these settings sees it. Raises DataError."""
+    load_own = getattr(settings, "load", None)
+    if load_own:
+        return load_own(dataset)
+    return load(dataset, settings.data_root, settings.image_size, settings.skip_broken)
 
 
 def load_side_by_side(path: str, image_size: int, skip_broken: bool = False) -> Dataset:
@@ -218,7 +226,7 @@ def _fit(name: str, part: _Part, image_size: int | None) -> _Part:
             target[:] = _square(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image), size)
         content = io.BytesIO()
         np.save(content, scaled)
-        _write_whole(file, content.getvalue())
+        write_whole(file, content.getvalue())
     return _Part(np.load(file), part.labels)
 
 
@@ -284,6 +292,26 @@ def _fetch(title: str, staging: Path) -> str | None:
         lines = b"".join(errors).decode(errors="replace").strip().splitlines()
         return lines[-1].strip()[:200] if lines else f"exit {child.returncode}"
     return None
+
+
+def weights_file(name: str) -> Path:
+    """Weights of a known network, where torch hub keeps them or downloaded into the cache. Raises DataError."""
+    point_caches_here()
+    ours = Path(os.environ["TORCH_HOME"], "hub", "checkpoints")
+    for folder in (ours, Path(os.environ.get("HOME", "/"), ".cache/torch/hub/checkpoints")):
+        if (folder / name).is_file():
+            return folder / name
+    try:
+        ours.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=ours) as staging:
+            trouble = _fetch(name, Path(staging))
+            if not trouble:
+                os.replace(Path(staging, name), ours / name)
+    except OSError as error:
+        trouble = f"{ours}: {error.strerror or error}"
+    if trouble:
+        raise DataError(f"{name} is not in {ours} and its download failed ({trouble}); put the file there")
+    return ours / name
 
 
 def _found(name: str, places: Callable[[], Iterator[Path]], title: str, data_root: str | None) -> Path:
@@ -357,7 +385,7 @@ def _read_idx(file: Path, dimensions: int) -> np.ndarray:
             key = hashlib.sha256(repr((str(file.resolve()), state.st_size, state.st_mtime_ns)).encode()).hexdigest()
             plain = cache_folder() / "unzipped" / f"{key[:16]}-{file.stem}"
             if not plain.exists():
-                _write_whole(plain, gzip.decompress(file.read_bytes()))
+                write_whole(plain, gzip.decompress(file.read_bytes()))
         array = read_sn3_pascalvincent_tensor(str(plain)).numpy()
         if array.ndim != dimensions or array.dtype != np.uint8:
             raise ValueError(f"{array.dtype} with {array.ndim} dimensions")
@@ -367,7 +395,7 @@ def _read_idx(file: Path, dimensions: int) -> np.ndarray:
     return array
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """A file in the cache that appears under its name only when it is complete."""
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
@@ -585,6 +613,50 @@ def _image_files(
         return _Part(np.load(file, mmap_mode=None if small else "r"), labels)
 
     return part("train"), part("held"), classes
+
+
+def load_pictures(path: str, size: int, channels: int, side: int | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The images in a file, folder, zip or .npz, uint8 (N, size, size, channels), and a name without suffix for each.
+
+    With `side` 0 or 1, of a picture twice as wide as high only the left or right half. Raises DataError.
+    """
+    from PIL import Image
+
+    def fit(picture: Image.Image) -> np.ndarray:
+        picture = _upright(picture, grey=channels == 1)
+        if side is not None and picture.width == 2 * picture.height:
+            picture = picture.crop((side * picture.height, 0, (side + 1) * picture.height, picture.height))
+        return _square(picture, size)
+
+    place = Path(path)
+    if place.suffix.lower() == ".npz" and place.is_file():
+        images = _npz(place)[0].images
+        pictures = (Image.fromarray(image[..., 0] if image.shape[2] == 1 else image) for image in images)
+        return np.stack([fit(picture) for picture in pictures]), tuple(f"{i:05d}" for i in range(len(images)))
+    if not place.exists():
+        raise DataError(f"{path}: there is no such file or folder")
+    if place.is_dir() or place.suffix.lower() == ".zip":
+        files, read, _ = _listing(place)
+    else:
+        files, read = {place.name: ""}, lambda _: place.read_bytes()
+    names = sorted(name for name in files if name.lower().endswith(SUFFIXES))
+    if not names:
+        raise DataError(f"{path}: no images found (looked for {' '.join(SUFFIXES)})")
+    images = np.empty((len(names), size, size, channels), np.uint8)
+    for target, name in zip(images, names, strict=True):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                with Image.open(io.BytesIO(read(name))) as picture:
+                    target[:] = fit(picture)
+        except Refusal:
+            raise
+        except Exception as error:  # as varied as the damage
+            raise DataError(f"{path}: cannot read the image {name} ({str(error)[:80]}); repair or remove it") from error
+    inside = ["/".join(part for part in name.split("/") if part not in ("", ".", "..")) for name in names]
+    stems = [name.rpartition(".")[0] for name in inside]
+    return images, tuple(stem if stems.count(stem) == 1 else name for stem, name in zip(stems, inside, strict=True))
 
 
 def _decode(

@@ -1,4 +1,4 @@
-"""Downloads one of torchvision's data sets: `python fetch.py MNIST folder`.
+"""Downloads one of torchvision's data sets, or a network's weights: `python fetch.py MNIST folder`.
 
 A process of its own, started and watched by `common.data`, because a name look-up or a server that trickles can hold
 up a thread for minutes, while a process can be ended.
@@ -6,13 +6,22 @@ up a thread for minutes, while a process can be ended.
 
 import sys
 
+WEIGHTS = {
+    "weights-inception-2015-12-05-6726825d.pth": "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+}
+
 
 def fetch(name: str, folder: str) -> None:
-    """Downloads, checks (MD5, torchvision's) and unpacks the set `name` into `folder`."""
+    """Downloads into `folder` and checks: weights by the SHA-256 in their name, sets by torchvision's MD5."""
+    from torch import hub
     from torchvision import datasets
 
     print("ready", flush=True)  # from here on silence counts
-    getattr(datasets, name)(folder, download=True)
+    if name in WEIGHTS:
+        checksum = name.removesuffix(".pth").rpartition("-")[2]
+        hub.download_url_to_file(WEIGHTS[name] + name, f"{folder}/{name}", hash_prefix=checksum, progress=False)
+    else:
+        getattr(datasets, name)(folder, download=True)
 
 
 if __name__ == "__main__":

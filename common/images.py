@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 SMALLEST_TILE = 56  # pixels; smaller images are enlarged by a whole factor, so that 8x8 digits can be read
 GAP = 2
@@ -36,10 +36,15 @@ def halvings(shape: tuple[int, int, int]) -> int:
     return times
 
 
+def tile_of(size: int) -> int:
+    """Pixels a side that an image of `size` has on a grid."""
+    return size * max(1, -(-SMALLEST_TILE // size))
+
+
 def grid(images: torch.Tensor, columns: int = COLUMNS) -> Image.Image:
     """Images (N, 1 or 3, H, W) in [-1, 1], row by row on a grid; fixed range, so brightness can be compared."""
     tiles = to_uint8(images)
-    factor = max(1, -(-SMALLEST_TILE // tiles.shape[1]))
+    factor = tile_of(tiles.shape[1]) // tiles.shape[1]
     tiles = tiles.repeat(factor, axis=1).repeat(factor, axis=2)
     count, height, width, channels = tiles.shape
     rows = -(-count // columns)
@@ -48,6 +53,71 @@ def grid(images: torch.Tensor, columns: int = COLUMNS) -> Image.Image:
         top, left = (i // columns) * (height + GAP) + GAP, (i % columns) * (width + GAP) + GAP
         sheet[top : top + height, left : left + width] = tile
     return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+
+
+def part_of_grid(picture: Image.Image, size: int, side: int, multiple: int = 1) -> Image.Image:
+    """`side` by `side` images of a grid of images of `size` pixels, fewer where it has fewer.
+
+    They are the first of rows from the whole grid, which may be a class each; `multiple` of them belong together.
+    """
+    step = tile_of(size) + GAP
+    rows, columns = (picture.height - GAP) // step, (picture.width - GAP) // step
+    across = min(columns, max(multiple, side // multiple * multiple))
+    down = min(rows, side)
+    part = Image.new(picture.mode, (across * step + GAP, down * step + GAP), 128 if picture.mode == "L" else (128,) * 3)
+    for row in range(down):
+        top = row * (rows - 1) // max(1, down - 1) * step
+        part.paste(picture.crop((0, top, part.width, top + step + GAP)), (0, row * step))
+    return part
+
+
+def without_enlargement(picture: Image.Image, size: int) -> Image.Image:
+    """A grid of enlarged images of `size` pixels as small as it can be without loss."""
+    return picture.reduce(2) if tile_of(size) == 2 * size else picture
+
+
+def lettering(points: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib and has letters that Pillow's own font lacks."""
+    import matplotlib
+
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), points)
+
+
+def sheet(heads: Sequence[Sequence[str]], rows: Sequence[tuple[str, Sequence[tuple[Image.Image | str, str]]]]) -> bytes:
+    """A column of cells under each of `heads` (lines of text), each row with its caption at the left.
+
+    A cell is a picture, or what to say in its place, and a caption.
+    """
+    big, small, margin, left = lettering(17), lettering(13), 12, 110
+    pictures = [[cell if not isinstance(cell, str) else None for cell, _ in cells] for _, cells in rows]
+    widths = [max([p.width for p in column if p], default=200) for column in zip(*pictures, strict=True)]
+    heights = [max([p.height for p in row if p], default=40) + 22 for row in pictures]
+    places = [left + sum(widths[:i]) + i * margin for i in range(len(widths))]
+    top = margin + 30 + 18 * (max(map(len, heads)) - 1)
+    size = left + sum(widths) + len(widths) * margin, top + sum(heights) + (len(heights) + 1) * margin
+    page = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(page)
+
+    def write(text: str, x: int, y: int, room: int, font: ImageFont.FreeTypeFont, colour: str = "black") -> None:
+        text = text.replace("\n", " ")
+        while text and pen.textlength(text, font) > room:
+            text = text[:-2] + "…" if len(text) > 2 else ""
+        pen.text((x, y), text, colour, font)
+
+    for head, x, width in zip(heads, places, widths, strict=True):
+        for line, text in enumerate(head):
+            write(text, x, margin + (24 + 18 * (line - 1) if line else 0), width, small if line else big)
+    y = top
+    for (caption, cells), height in zip(rows, heights, strict=True):
+        write(caption, margin, y + 4, left - margin - 6, big)
+        for (cell, below), x, width in zip(cells, places, widths, strict=True):
+            if isinstance(cell, str):
+                write(cell, x, y + 4, width, small, "dimgray")
+            else:
+                page.paste(cell, (x, y))
+                write(below, x, y + cell.height + 2, width, small, "dimgray")
+        y += height + margin
+    return png(page)
 
 
 def png(picture: Image.Image) -> bytes:

@@ -28,7 +28,12 @@ from common.cli import Busy, FolderError, say
 HOME = Path(__file__).resolve().parent.parent  # where the scripts are
 LOCK, RECORD, LOG = ".lock", "run.json", "log.csv"
 CHECKPOINT, PREVIOUS, GENERATOR = "checkpoint.pt", "checkpoint.prev.pt", "generator.safetensors"
-OURS = ("samples", "samples.gif", "losses.png", "tensorboard", LOG, GENERATOR, PREVIOUS, CHECKPOINT, RECORD)
+SCORES, NEAREST = "scores.json", "nearest.png"  # evaluate.py's
+AXES = ("epoch", "step", "generator_steps", "images", "seconds")  # columns of log.csv that say when
+OURS = (
+    *("samples", "samples.gif", "losses.png", "tensorboard", SCORES, NEAREST),
+    *(LOG, GENERATOR, PREVIOUS, CHECKPOINT, RECORD),
+)
 SEAL = b"\nsha256:"  # followed by 64 hex digits, at the end of a checkpoint
 
 
@@ -40,6 +45,63 @@ def _digest_of(record: Mapping[str, Any]) -> str:
     return _sha256(
         json.dumps({key: value for key, value in record.items() if key != "sha256"}, sort_keys=True).encode()
     )
+
+
+def neighbours(path: Path) -> list[Path]:
+    """The other runs beside this one."""
+    here = path.resolve()
+    with contextlib.suppress(OSError):
+        return sorted(file.parent for file in here.parent.glob(f"[!.]*/{RECORD}") if file.parent != here)
+    return []
+
+
+def find_runs(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """The runs that are meant: a run's own folder, or a folder with runs in it, by name; never one in .old/.
+
+    Says which paths are neither. Raises FolderError where that leaves nothing.
+    """
+    found: dict[Path, Path] = {}
+    for path in map(Path, paths):
+        try:
+            inside = [path] if RunFolder(path).holds_a_run() else [file.parent for file in path.glob(f"[!.]*/{RECORD}")]
+        except (OSError, FolderError):  # a file, or out of reach
+            inside = []
+        if not inside and not path.is_file():
+            say(f"{path}: neither a run nor a folder with runs in it; passed over")
+        for run in sorted(inside):
+            found.setdefault(run.resolve(), run)
+    if not found:
+        raise FolderError(f"{', '.join(map(str, paths))}: no run there; give the folder of one, such as out/gan")
+    return list(found.values())
+
+
+def _write_whole(target: Path, content: bytes, keep_as: Path | None = None) -> None:
+    temporary = target.with_name(f".tmp-{target.name}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if keep_as is not None and target.exists():
+            os.replace(target, keep_as)
+        os.replace(temporary, target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    handle = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)  # the new name, too, outlasts a power cut
+    finally:
+        os.close(handle)
+
+
+def write_result(target: Path, content: bytes) -> None:
+    """A file outside of run folders, whole or not at all. Raises FolderError."""
+    try:
+        _write_whole(target, content)
+    except OSError as error:
+        raise FolderError(f"{target}: cannot write ({error.strerror or error}); nothing was changed") from error
 
 
 class RunFolder:
@@ -108,6 +170,45 @@ class RunFolder:
                 if say_damage:
                     say(f"{file}: damaged ({str(error).splitlines()[0][:80]}); looking for {PREVIOUS}")
         return None
+
+    def network(self, kind: str, *arguments: Any) -> nn.Module | None:
+        """The network `kind(*arguments)` of the newest checkpoint, in evaluation mode, or None without a checkpoint."""
+        state = self.restore()
+        if state is None:
+            return None
+        weights = next((w for name, w in state["networks"].items() if name.endswith(f" {kind}")), {})
+        about = {"script": state["record"]["script"], "class": kind, "arguments": arguments}
+        return build(self.path / CHECKPOINT, about, weights).eval()
+
+    def log(self) -> list[dict[str, float]]:
+        """The rows of log.csv; what cannot be read as a number is left out."""
+        rows = []
+        try:
+            with (self.path / LOG).open(newline="", encoding="utf-8", errors="replace") as file:
+                for line in csv.DictReader(file):
+                    row = {}
+                    for name, text in line.items():
+                        with contextlib.suppress(TypeError, ValueError):  # a line cut short, a blank
+                            row[name] = float(text)
+                    if {"epoch", "step", "images", "seconds"} <= set(row):
+                        rows.append(row)
+        except (OSError, csv.Error) as error:
+            say(f"{self.path / LOG}: cannot be read ({error})")
+        return rows
+
+    def scores(self) -> list[dict[str, Any]]:
+        """The entries of scores.json, of which no two may be compared; none where it is missing or damaged."""
+        file = self.path / SCORES
+        try:
+            content = json.loads(file.read_bytes())
+            if content["sha256"] != _digest_of(content):
+                raise ValueError("its SHA-256 does not match")
+            return content["entries"]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            say(f"{file}: damaged ({error}); evaluate.py writes it anew")
+            return []
 
     def holds_a_run(self) -> bool:
         return any((self.path / name).exists() for name in (RECORD, CHECKPOINT, PREVIOUS))
@@ -190,30 +291,17 @@ class RunFolder:
 
     def write(self, name: str, content: bytes, keep_as: str | None = None) -> None:
         """Whole or not at all; what stood there before is kept under the name `keep_as`."""
-        target = self.path / name
-        temporary = target.with_name(f".tmp-{target.name}")
         with self._trouble():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with temporary.open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                if keep_as is not None and target.exists():
-                    os.replace(target, self.path / keep_as)
-                os.replace(temporary, target)
-            except OSError:
-                temporary.unlink(missing_ok=True)
-                raise
-            handle = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(handle)  # the new name, too, outlasts a power cut
-            finally:
-                os.close(handle)
+            _write_whole(self.path / name, content, keep_as and self.path / keep_as)
 
     def write_record(self, record: dict[str, Any]) -> None:
         record["sha256"] = _digest_of(record)
         self.write(RECORD, (json.dumps(record, indent=2) + "\n").encode())
+
+    def write_scores(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        content: dict[str, Any] = {"entries": list(entries)}
+        content["sha256"] = _digest_of(content)
+        self.write(SCORES, (json.dumps(content, indent=2) + "\n").encode())
 
     def write_checkpoint(self, state: dict[str, Any]) -> None:
         buffer = io.BytesIO()
@@ -225,7 +313,7 @@ class RunFolder:
         from safetensors.torch import save
 
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-        header = json.dumps({**about, "sha256": _weights_digest(weights)}, sort_keys=True)
+        header = json.dumps({**about, "sha256": weights_digest(weights)}, sort_keys=True)
         self.write(GENERATOR, save(weights, metadata={"generator": header}))
 
     def write_log(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -271,7 +359,7 @@ class RunFolder:
 # --- a generator for other programs
 
 
-def _weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
+def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(f"{name} {weights[name].dtype} {tuple(weights[name].shape)}".encode())
@@ -292,7 +380,7 @@ def load_script(name: str) -> ModuleType:
 
 
 def load_generator(folder: str | os.PathLike[str], device: str | torch.device = "cpu") -> nn.Module:
-    """The generator that the run in `folder` ended with, in evaluation mode, float32.
+    """The generator of the run in `folder`, as it ended or as its last checkpoint has it, in evaluation mode, float32.
 
         G = load_generator("out/wgan")
         images = G(torch.randn(16, G.z_dim))        # (16, C, H, W) in [-1, 1], r3gan's a little beyond
@@ -300,29 +388,55 @@ def load_generator(folder: str | os.PathLike[str], device: str | torch.device = 
     A conditional one also takes classes, `G(z, y)` with y below `G.classes`; that of pix2pix takes images instead of z,
     best one at a time.
 
-    Raises FolderError where there is no finished generator or the file is damaged. Runs no code out of the folder:
-    the network is built by the script of that name that stands beside `common/`.
+    Takes no lock: a run that trains or starts meanwhile is not disturbed. Raises FolderError where there is neither or
+    the file is damaged. Runs no code out of the folder: the network is built by the script of that name that stands
+    beside `common/`.
     """
+    network, _ = load_generator_and_step(folder)
+    return network.to(device).eval()
+
+
+def load_generator_and_step(folder: str | os.PathLike[str]) -> tuple[nn.Module, int | None]:
+    """The generator on the CPU, and the training step it is from, where the folder says."""
+    path = Path(folder)
+    run, file = RunFolder(path), path / GENERATOR
+    record = run.record()
+    if file.is_file() and (record is None or record["state"] in ("finished", "stopped")):
+        return _finished_generator(file), record["steps"] if record else None
+    state = run.restore()
+    if state is None:
+        if record is None:
+            raise FolderError(f"{path}: no run there; give the folder of one, such as out/gan")
+        raise FolderError(f"{path}: has no checkpoint yet; try again when the run is a minute old")
+    if "generator" not in state:
+        raise FolderError(f"{path}: its checkpoint is an earlier version's; the same training line writes a new one")
+    about = state["generator"]
+    return build(path / CHECKPOINT, about, state["networks"][about["network"]]), state["step"]
+
+
+def _finished_generator(file: Path) -> nn.Module:
     from safetensors import SafetensorError, safe_open
 
-    file = Path(folder) / GENERATOR
-    if not file.is_file():
-        raise FolderError(f"{file}: not there; it is written when a run finishes or is stopped")
     try:
         with safe_open(file, "pt") as content:
             about = json.loads((content.metadata() or {})["generator"])
             weights = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 (not a dict)
-        if about["sha256"] != _weights_digest(weights):
+        if about["sha256"] != weights_digest(weights):
             raise ValueError("its SHA-256 does not match")
-        script, kind, arguments = about["script"], about["class"], about["arguments"]
+        return build(file, about, weights)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise FolderError(f"{file}: damaged ({error}); the same training line writes it again") from error
-    network_class = getattr(load_script(str(script)), str(kind), None)
+
+
+def build(file: Path, about: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> nn.Module:
+    """The network `about["class"]` of `about["script"]`.py with these weights, read from `file`. Raises FolderError."""
+    script, kind = str(about["script"]), str(about["class"])
+    network_class = getattr(load_script(script), kind, None)
     if not (isinstance(network_class, type) and issubclass(network_class, nn.Module)):
         raise FolderError(f"{file}: {script}.py has no network called {kind}")
     try:
-        network = network_class(*arguments)
+        network = network_class(*about["arguments"])
         network.load_state_dict(weights)
     except (TypeError, RuntimeError, ValueError) as error:
         raise FolderError(f"{file}: made by another version of {script}.py ({str(error).splitlines()[0]})") from error
-    return network.to(device).eval()
+    return network

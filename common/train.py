@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import shlex
 import signal
 import sys
 import time
@@ -23,9 +24,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from common import __version__, cli, data, device, images
 from common.cli import BadArgument, DataError, Diverged, Done, FolderError, Refusal, Stopped, say
-from common.run import RunFolder
+from common.run import AXES, RunFolder, neighbours
 
 LOG_EVERY = 100  # steps between rows of log.csv within an epoch
+SCORES_NOT_DRAWN = ("kernel", "density", "class_kl", "smallest_class", "worst_class_coverage")  # in losses.png
 GRIDS = 40  # grids of samples in a run of default length
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -95,8 +97,7 @@ class Training:
         s = self.settings
         if known:
             self._plan(given, known["dataset"]["images"])  # a finished run answers before its data are read
-        load = getattr(s, "load", None)  # a script's own
-        self.data = load(name) if load else data.load(name, s.data_root, s.image_size, s.skip_broken)
+        self.data = data.load_for(s, name)
         if known and known["dataset"]["fingerprint"] != self.data.fingerprint:
             raise DataError(f"{name} is not what this run began with (its images changed); give the run another folder")
         self.device = device.resolve_device(known["device"] if known else s.device)
@@ -152,7 +153,9 @@ class Training:
             return max(1, round(images_shown / (self._batches_per_epoch * s.batch_size)))
 
         self._epochs = s.epochs or epochs_of(s.images)
-        self._sample_every = s.sample_every or max(1, round(self._epochs / GRIDS))
+        # A run that the clock will end has its grids as often as one of default length.
+        length = min(self._epochs, epochs_of(type(s).images)) if s.time_limit else self._epochs
+        self._sample_every = s.sample_every or max(1, round(length / GRIDS))
         if known:
             asked = self._epochs if {"epochs", "images"} & set(given) else known["epochs"]
             if asked < known["epochs"]:
@@ -197,13 +200,18 @@ class Training:
         Under --ema both use a copy whose weights follow the mean of this one's.
         """
         G = self._trained = self._generator = self.network(kind, *arguments)
-        self._generator_about = {"script": self._script, "class": kind.__name__, "arguments": arguments}
         if self.settings.ema:
             with torch.random.fork_rng([]):
                 self._generator = self.network(kind, *arguments).requires_grad_(False)
             self._generator.load_state_dict(G.state_dict())
             states = (network.state_dict().values() for network in (self._generator, G))
             self._means, self._weights = ([t for t in state if t.is_floating_point()] for state in states)
+        self._generator_about = {
+            "script": self._script,
+            "class": kind.__name__,
+            "arguments": arguments,
+            "network": list(self._networks)[-1],  # its name in a checkpoint
+        }
         return G
 
     def sample(self, *inputs: Tensor) -> Tensor:
@@ -216,8 +224,8 @@ class Training:
             options.setdefault("fused", True)
         optimizer = kind(network.parameters(), **options)
         self._optimizers.append(optimizer)
-        if self.settings.ema and network is self._trained:
-            optimizer.register_step_post_hook(lambda *_: self._average())
+        if network is self._trained:
+            optimizer.register_step_post_hook(lambda *_: self._generator_stepped())
         return optimizer
 
     def noise(self) -> Tensor:
@@ -275,19 +283,14 @@ class Training:
                         self._write_row()
                     self._pause()
             self._epoch, self._batch = self._epoch + 1, 0
-            self._write_row(say_it=True)
+            every = self.settings.evaluate_every
+            self._write_row(say_it=True, scores=self._evaluate() if every and self._epoch % every == 0 else {})
             if self._epoch in (1, self._epochs) or self._epoch % self._sample_every == 0:
                 self._draw()
             if self._epoch < self._epochs:
                 self._pause()
         self._save("finished")
-        result = (
-            f"{self._folder.path}: finished, {self._epochs} epochs, {self._images_shown:,} images"
-            f" in {_clock(self._seconds)} ({self._images_shown / self._seconds:,.0f} images/s);"
-            f" samples are in {self._folder.path / 'samples'}"
-        )
-        with contextlib.suppress(OSError, ValueError):  # standard output may be closed
-            print(result, flush=True)
+        self._sum_up("finished")
 
     def _begin(self) -> None:
         """From here on the folder exists and is ours."""
@@ -301,7 +304,9 @@ class Training:
         if self._fresh:
             self._folder.move_aside()
         state = self._folder.restore() if known else None
-        self._epoch = self._batch = self._step = 0
+        self._epoch = self._batch = self._step = self._generator_steps = 0
+        self._drawn: int | None = None  # the step of the last grids
+        self._evaluator = None
         self._rows: list[dict[str, float]] = []
         self._sums: dict[str, tuple[Any, int]] = {}
         self._spent = 0.0  # seconds in earlier starts
@@ -382,8 +387,8 @@ class Training:
     def _seconds(self) -> float:
         return self._spent + time.monotonic() - self._started
 
-    def _write_row(self, say_it: bool = False) -> None:
-        """The means since the last row, to log, TensorBoard and terminal: the loop's one wait for the device.
+    def _write_row(self, say_it: bool = False, scores: Mapping[str, float] | None = None) -> None:
+        """The means since the last row, and `scores`, to log, TensorBoard and terminal: the loop's wait for the device.
 
         Where there is no terminal, only a row that is to be said is printed, as a line.
         """
@@ -391,16 +396,18 @@ class Training:
         means = torch.stack([total.float() / count for total, count in self._sums.values()]).tolist() if names else []
         self._sums = {}
         values = {name: float(f"{value:.6g}") for name, value in zip(names, means, strict=True)}
+        wrong = [name for name, value in values.items() if not math.isfinite(value)]
+        values |= {name: float(f"{value:.6g}") for name, value in (scores or {}).items()}
         row = {
             "epoch": round(self._epochs_done, 4),
             "step": self._step,
+            "generator_steps": self._generator_steps,
             "images": self._images_shown,
             "seconds": round(self._seconds, 2),
             **values,
         }
         self._rows.append(row)
         self._folder.append_log(self._rows)
-        wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if wrong:
             self._diverge(f"{wrong[0]} is {values[wrong[0]]}")
         self._folder.board(self._step, values)
@@ -411,9 +418,11 @@ class Training:
         elif say_it and not self.settings.quiet:
             rate = self._images_shown / self._seconds
             left = (self._epochs * self._batches_per_epoch - self._step) * self.settings.batch_size / rate
+            if self.settings.time_limit is not None:
+                left = max(0, min(left, self.settings.time_limit - (time.monotonic() - self._clock)))
             figures = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
             done = f"{self._epochs_done:.{0 if self._grids_per_epoch == 1 else 2}f}/{self._epochs}"
-            say(f"epoch {done}  {figures}  {rate:,.0f} images/s  {_clock(left)} left")
+            say(f"epoch {done}  {figures}  {rate:,.0f} images/s  {cli.clock(left)} left")
 
     def _diverge(self, what: str) -> None:
         message = f"diverged in epoch {min(self._epoch + 1, self._epochs)}: {what}"
@@ -439,10 +448,33 @@ class Training:
                 pictures[name] = images.grid(draw(_floats(held_out.to(self.device)), self._latents[:count]), columns)
             for network in training:
                 network.train()
-        file = f"epoch-{self._epochs_done:{'04.0f' if self._grids_per_epoch == 1 else '07.2f'}}.png"
+        whole = self._grids_per_epoch == 1 and not self._batch
+        file = f"epoch-{self._epochs_done:{'04.0f' if whole else '07.2f'}}.png"
         for name, picture in pictures.items():
             self._folder.write(f"{name}/{file}", images.png(picture))
         self._folder.board(self._step, {}, pictures["samples"])
+        self._drawn = self._step
+
+    def _evaluate(self) -> dict[str, float]:
+        """What evaluate.py would say at this moment. Touches neither random generators nor the run's clock."""
+        from common import metrics
+
+        began = time.monotonic()
+        G = self._generator
+        training = G.training
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            if self._evaluator is None:
+                settings = dataclasses.asdict(self.settings)
+                self._evaluator = metrics.evaluator_for(settings, self.data, data_root=self.settings.data_root)
+            scores = self._evaluator.score(G.eval())
+        G.train(training)
+        self._started += time.monotonic() - began
+        return {name: value for name, value in scores.items() if value is not None}
+
+    def _generator_stepped(self) -> None:
+        self._generator_steps += 1
+        if self.settings.ema:
+            self._average()
 
     def _average(self) -> None:
         """One step of --ema: the averaged generator, batch norm's statistics included, follows the trained one.
@@ -460,23 +492,41 @@ class Training:
             name = signal.Signals(self._signal).name
             self._stop(f"stopped by {name}", 128 + self._signal)
         elif self.settings.time_limit is not None and now - self._clock >= self.settings.time_limit:
+            if self._drawn != self._step:
+                self._draw()
             self._stop("time limit reached", 0)
         elif now - self._saved >= self.settings.checkpoint_every:
             self._checkpoint()
 
     def _stop(self, why: str, code: int) -> None:
         self._save("stopped", why)
+        self._sum_up(why)
         done = f"epoch {self._epochs_done:.1f} of {self._epochs} is saved"
         raise Stopped(f"{self._folder.path}: {why}, {done}; the same line goes on", code)
+
+    def _sum_up(self, end: str) -> None:
+        """What came of this run and how to go on from it, on standard output."""
+        path, shown = self._folder.path, self._images_shown
+        lines = [
+            f"{path}: {end}, {self._epochs_done:.4g} epochs, {shown:,} images in {cli.clock(self._seconds)}"
+            f" ({shown / self._seconds:,.0f} images/s); samples are in {path / 'samples'}",
+            f"its scores: python evaluate.py {shlex.quote(str(path))}",
+        ]
+        if neighbours(path):
+            lines.append(f"beside its neighbours: python compare.py {shlex.quote(str(path.parent))}")
+        with contextlib.suppress(OSError, ValueError):  # standard output may be closed
+            print("\n".join(line.replace("\n", "\\n") for line in lines), flush=True)
 
     def _save(self, state: str, message: str = "") -> None:
         """The end of this start: a checkpoint first, then what people look at."""
         self._checkpoint()
         self._folder.write_generator(self._generator, self._generator_about)
         if self._rows:
-            figures = list(dict.fromkeys(k for row in self._rows for k in row))[4:]
+            figures = [name for name in dict.fromkeys(k for row in self._rows for k in row) if name not in AXES]
             losses = [name for name in figures if name.endswith("_loss")]
-            panels = ([losses] if losses else []) + [[name] for name in figures if name not in losses]
+            shares = [name for name in ("precision", "recall", "coverage") if name in figures]
+            others = [[name] for name in figures if name not in (*losses, *SCORES_NOT_DRAWN, *shares)]
+            panels = [group for group in (losses, *others, shares) if group]
             title = f"{self._script}.py on {self.data.name}"
             self._folder.write("losses.png", images.curves(self._rows, panels, title))
         self._folder.write_film()
@@ -491,12 +541,14 @@ class Training:
             {
                 "record": self._record,
                 "networks": {name: network.state_dict() for name, network in self._networks.items()},
+                "generator": self._generator_about,
                 "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
                 "random": torch.get_rng_state(),
                 "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
                 "epoch": self._epoch,
                 "batch": self._batch,
                 "step": self._step,
+                "generator_steps": self._generator_steps,
                 "rows": json.dumps(self._rows),
                 "sums": {name: [torch.as_tensor(total), count] for name, (total, count) in self._sums.items()},
                 "seconds": self._seconds,
@@ -520,6 +572,8 @@ class Training:
         if state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
         self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
+        n_critic = getattr(self.settings, "n_critic", 1)  # of a checkpoint of 0.2.0, which did not count
+        self._generator_steps = state.get("generator_steps", self._step // n_critic)
         self._rows = json.loads(state["rows"])
         self._sums = {name: (total.to(self.device), count) for name, (total, count) in state["sums"].items()}
         self._spent = state["seconds"]
@@ -565,13 +619,6 @@ def _comparable(name: str, value: Any) -> Any:
     if name == "dataset" and value is not None and value not in data.NAMES:
         return os.path.abspath(value)
     return (value or None) if name == "ema" else value
-
-
-def _clock(seconds: float) -> str:
-    """1:05 or 2:03:04"""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 def launch(main: Callable[[Training], None], settings: type[cli.Settings], doc: str) -> None:

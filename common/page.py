@@ -1,0 +1,220 @@
+"""The comparison page: one self-contained HTML file, from what `report` knows of the runs."""
+
+import base64
+import hashlib
+import io
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from common import cli, images, report
+from common.metrics import COLUMNS_OF_SCORES
+from common.run import AXES
+
+TEMPLATE, SCRIPT = (Path(__file__).with_name(name) for name in ("page.html", "page.js"))
+MOST_BYTES = 6_000_000  # of all grids: the page should go through a mail
+FRAMES = (3, 24)  # of a run, at least and at most
+POINTS = 250  # of a curve
+TITLES = {"epoch": "epochs", "images": "images shown", "generator_steps": "generator steps", "seconds": "time"}
+
+
+def frames_of(run: report.Run) -> list[tuple[float, Path]]:
+    """(epoch, file) of each grid in order; one that cannot be told an epoch is passed over."""
+    found = []
+    for file in (run.folder / "samples").glob("epoch-*.png"):
+        try:
+            found.append((float(file.stem.partition("-")[2]), file))
+        except ValueError:
+            continue
+    return sorted(found)
+
+
+def opened(file: Path) -> Image.Image | None:
+    """The grid, or None where it is damaged or half-written."""
+    try:
+        with Image.open(file) as picture:
+            return picture.convert("L" if picture.mode == "L" else "RGB")
+    except (OSError, ValueError, SyntaxError):
+        return None
+
+
+def evenly(things: Sequence[Any], most: int) -> list[Any]:
+    """Up to `most` of the things, the first and the last among them."""
+    if len(things) <= most:
+        return list(things)
+    return [things[round(i * (len(things) - 1) / (most - 1))] for i in range(most)]
+
+
+def _data_url(run: report.Run, file: Path) -> str | None:
+    picture = opened(file)
+    if picture is None:
+        return None
+    content = io.BytesIO()
+    images.without_enlargement(picture, run.image_size).save(content, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def _frames(run: report.Run, bytes_for_it: float) -> list[dict[str, Any]]:
+    files = frames_of(run)
+    last = _data_url(run, files[-1][1]) if files else None
+    most = FRAMES[1] if last is None else min(FRAMES[1], max(FRAMES[0], int(bytes_for_it / len(last))))
+    found = []
+    for epoch, file in evenly(files, most):
+        source = _data_url(run, file)
+        if source:
+            found.append({**{name: round(value, 4) for name, value in run.when(epoch).items()}, "src": source})
+    return found
+
+
+def _curves(group: Sequence[report.Run]) -> dict[str, dict[str, list[float]]]:
+    """{figure: {axis: its values, "mean", "low", "high"}} of one run, or of runs that differ by their seed alone."""
+    by_step: list[dict[float, Mapping[str, float]]] = [{row["step"]: row for row in run.log} for run in group]
+    steps = sorted(set.intersection(*(set(rows) for rows in by_step))) if by_step else []
+    names = [n for n in dict.fromkeys(name for run in group for row in run.log for name in row) if n not in AXES]
+    found = {}
+    for name in names:
+        points = []
+        for step in steps:
+            values = [rows[step].get(name, math.nan) for rows in by_step]
+            if all(map(math.isfinite, values)):
+                points.append((step, values))
+        points = evenly(points, POINTS)
+        if not points:
+            continue
+        curve = {
+            axis: [round(np.mean([rows[step].get(axis, 0.0) for rows in by_step]).item(), 4) for step, _ in points]
+            for axis in TITLES
+        }
+        for key, of in (("mean", np.mean), ("low", np.min), ("high", np.max)):
+            curve[key] = [float(f"{of(values):.5g}") for _, values in points]
+        found[name] = curve
+    return found
+
+
+def _facts(run: report.Run, group: int, room: float, now: float) -> dict[str, Any]:
+    record = run.record
+    frames = _frames(run, room)
+    return {
+        "name": run.name,
+        "script": record["script"],
+        "seed": record["settings"]["seed"],
+        "dataset": report.basename(record["dataset"]["name"]),
+        "state": report.state_of(run, now),
+        "kind": record["state"],
+        "collapsed": report.collapsed(run),
+        "epochs": f"{run.epochs:.4g}",
+        "images": record["images"],
+        "steps": record["steps"],
+        "generator_steps": run.generator_steps,
+        "time": cli.clock(record["seconds"]),
+        "rate": record["images_per_second"],
+        "group": group,
+        "frames": frames,
+        "last": frames[-1]["src"] if frames else None,
+        "ratio": run.steps_per_generator_step,
+        "pixelated": run.image_size < 64,
+    }
+
+
+def _tables(groups: Sequence[Sequence[report.Run]]) -> list[dict[str, Any]]:
+    """The tables of scores: what to show and what to sort by in each cell."""
+    runs = [run for group in groups for run in group]
+    found = []
+    for terms in dict.fromkeys(terms for run in runs for terms in run.scores):
+        columns = report.shown(run.scores[terms]["scores"] for run in runs if terms in run.scores)
+        lines, best = [], {}
+        for number, group in enumerate(groups):
+            entries = [run.scores[terms] for run in group if terms in run.scores]
+            if not entries:
+                continue
+            cells = []
+            for name in columns:
+                mean, spread = report.mean_and_spread(entry["scores"].get(name) for entry in entries)
+                cells.append({"value": mean, "text": report.format_score(name, mean, spread)})
+                if mean is not None:
+                    better = COLUMNS_OF_SCORES[name].better
+                    best[name] = max(best.get(name, (-math.inf, 0)), (better * mean, number))
+            lines.append(
+                {
+                    "name": report.name_of([run for run in group if terms in run.scores]),
+                    "group": number,
+                    "images": entries[0].get("images"),
+                    "stale": any(report.is_stale(run, terms) for run in group if terms in run.scores),
+                    "cells": cells,
+                }
+            )
+        reference = next((run.scores[terms]["reference"] for run in runs if terms in run.scores), {})
+        found.append(
+            {
+                "terms": str(terms),
+                "columns": [COLUMNS_OF_SCORES[name]._asdict() | {"key": name} for name in columns],
+                "lines": lines,
+                "best": {name: number for name, (_, number) in best.items()},
+                "reference": [report.format_score(name, reference.get(name)) for name in columns],
+                "reference_is": "the inputs, untranslated" if "l1" in reference else "real images",
+                "accuracy": next(run.scores[terms]["features"]["accuracy"] for run in runs if terms in run.scores),
+            }
+        )
+    return found
+
+
+def _settings(runs: Sequence[report.Run]) -> list[dict[str, Any]]:
+    settings = [report.settings_of(run) for run in runs]
+    found = []
+    for name in dict.fromkeys(name for one in settings for name in one):
+        values = ["" if one.get(name) is None else str(one[name]) for one in settings]
+        found.append({"name": name.replace("_", " "), "values": values, "differs": len(set(values)) > 1})
+    return found
+
+
+def page(runs: Sequence[report.Run], title: str) -> bytes:
+    """The whole page. The runs are shown in their order, those that differ only by their seed folded."""
+    import jinja2
+
+    groups, now = report.fold(runs), time.time()
+    number = {id(run): i for i, group in enumerate(groups) for run in group}
+    facts = [_facts(run, number[id(run)], MOST_BYTES / len(runs), now) for run in runs]
+    curves = [{"name": report.name_of(group), "curves": _curves(group)} for group in groups]
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    script = SCRIPT.read_text(encoding="utf-8")
+    # The last grid of each is in the page itself, for those who read it without JavaScript.
+    shown = [
+        {
+            **one,
+            "last": None,
+            "frames": [{**frame, "src": ""} if frame is one["frames"][-1] else frame for frame in one["frames"]],
+        }
+        for one in facts
+    ]
+    content = {
+        "runs": shown,
+        "groups": curves,
+        "axes": TITLES,
+        "scores": {name: column.title for name, column in COLUMNS_OF_SCORES.items()},
+    }
+    settings = _settings(runs)
+    return (
+        environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+        .render(
+            title=title,
+            runs=facts,
+            groups=groups,
+            axes=TITLES,
+            slower=[run for run in facts if run["ratio"] > 1],
+            tables=_tables(groups),
+            unscored=[run.name for run in runs if not run.scores],
+            settings=settings,
+            content=json.dumps(content).replace("<", "\\u003c"),
+            script=script,
+            # Nothing but this very script may run, and nothing may be fetched.
+            script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            written=time.strftime("%Y-%m-%d %H:%M", time.localtime(now)),
+        )
+        .encode()
+    )

@@ -1,0 +1,42 @@
+"""Images from a trained generator: the same seed gives the same images, however many are asked for."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common.images import COLUMNS, to_uint8
+
+BATCH = 500
+
+
+def latents(count: int, z_dim: int, seed: int) -> Tensor:
+    """z ~ N(0, I), (count, z_dim); of another count, the shorter is the beginning of the longer."""
+    generator = torch.Generator().manual_seed(seed)
+    whole = [torch.randn(BATCH, z_dim, generator=generator) for _ in range(-(-count // BATCH))]
+    return torch.cat(whole)[:count]
+
+
+def walk(z: Tensor, steps: int = COLUMNS) -> Tensor:
+    """Points z (N, D) -> (N * steps, D): from each on an arc to the next, and from the last to the first."""
+    angles = torch.linspace(0, math.pi / 2, steps + 1, device=z.device)[:-1, None]
+    return (torch.cos(angles) * z[:, None] + torch.sin(angles) * z.roll(-1, 0)[:, None]).flatten(0, 1)
+
+
+@torch.inference_mode()
+def draw(G: nn.Module, z: Tensor, y: Tensor | None = None) -> np.ndarray:
+    """G(z), or G(z, y), as uint8 (N, H, W, C); z (N, z_dim) and classes y (N,) may lie on another device."""
+    device = next(G.parameters()).device
+    inputs = [z] if y is None else [z, y]
+    batches = zip(*(part.split(BATCH) for part in inputs), strict=True)
+    return np.concatenate([to_uint8(G(*(part.to(device) for part in batch))) for batch in batches])
+
+
+@torch.inference_mode()
+def translate(G: nn.Module, x: Tensor, seed: int) -> Tensor:
+    """G(x) of images x (N, C, H, W), one at a time, as pix2pix normalises; `seed` is that of its dropout."""
+    device = next(G.parameters()).device
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        return torch.cat([G(one.to(device)).cpu() for one in x.split(1)])

@@ -1,0 +1,199 @@
+"""Runs side by side.
+
+    python compare.py out/gan out/wgan out/lsgan
+    python compare.py out/                           every run in the folder
+
+Writes beside the runs, or where --output says: comparison.png, a column a run and a row an epoch that all have;
+comparison.csv; comparison.html, one page that needs nothing else, with a slider through all runs, curves, sortable
+scores and the settings that differ. On the terminal: what each run is and the scores that evaluate.py gave it, those
+that cannot be compared in tables of their own. Runs that differ only by their seed count as one, mean ± standard
+deviation. Runs may still be training; nothing is locked.
+"""
+
+import argparse
+import csv
+import io
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common import cli
+from common.cli import FolderError, say
+
+if TYPE_CHECKING:  # --help and refusals are quick
+    from PIL import Image
+
+    from common.report import Run
+
+MOST_COLUMNS, MOST_ROWS = 12, 5  # of comparison.png
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = cli.Parser("compare.py", __doc__, "python compare.py out/gan out/wgan")
+    parser.add_argument("runs", nargs="+", type=cli.name_or_path, help="run folders, or folders with runs in them")
+    parser.add_argument("--output", type=cli.name_or_path, help="folder for the three files (default: beside the runs)")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Writes the three files; returns the exit code of a run that could not be read, or 0."""
+    from common import page, report
+    from common.run import find_runs, write_result
+
+    folders = find_runs(arguments.runs)
+    runs, code = [], 0
+    for folder, name in zip(folders, report.names_of(folders), strict=True):
+        try:
+            runs.append(report.Run.read(folder, name))
+        except FolderError as error:
+            say(f"compare.py: left out: {error}")
+            code = error.code
+    if not runs:
+        raise FolderError("none of these runs can be read")
+    output = Path(arguments.output) if arguments.output else common_parent(folders)
+    title = ", ".join(run.name for run in runs) if len(runs) <= 4 else f"{len(runs)} runs in {output.resolve().name}"
+    for name, content in (
+        ("comparison.png", picture(runs)),
+        ("comparison.csv", rows(runs)),
+        ("comparison.html", page.page(runs, title)),
+    ):
+        write_result(output / name, content)
+    print(overview(runs))
+    print(report.score_tables(runs) or f"no scores yet: python evaluate.py {' '.join(arguments.runs)}")
+    print("\n" + "\n".join(str(output / name) for name in ("comparison.png", "comparison.csv", "comparison.html")))
+    return code
+
+
+def common_parent(folders: Sequence[Path]) -> Path:
+    """The folder that all runs are in, relative where the first was given so."""
+    parents = {folder.resolve().parent for folder in folders}
+    if len(parents) > 1:
+        return Path(os.path.commonpath(parents))
+    return folders[0].parent if str(folders[0]) not in (".", "..") else parents.pop()
+
+
+def overview(runs: Sequence["Run"]) -> str:
+    """What each run is."""
+    from common import report
+
+    lines = []
+    for run in runs:
+        record, collapsed = run.record, report.collapsed(run)
+        lines.append(
+            [
+                run.name,
+                f"{record['script']}.py",
+                report.basename(record["dataset"]["name"]),
+                report.state_of(run, time.time()),
+                "?" if collapsed is None else "yes" if collapsed else "no",
+                f"{run.epochs:.4g}",
+                f"{record['images']:,}",
+                f"{run.generator_steps:,}",
+                cli.clock(record["seconds"]),
+                "" if record["images_per_second"] is None else f"{record['images_per_second']:,.0f}",
+            ]
+        )
+    titles = ["", "script", "data", "state", "collapsed", "epochs", "images", "G steps", "time", "images/s"]
+    return report.table(titles, lines) + "\n"
+
+
+def rows(runs: Sequence["Run"]) -> bytes:
+    """comparison.csv: a row for each run and each set of scores that may be compared, with the settings that differ."""
+    from common import report
+
+    names = report.shown(entry["scores"] for run in runs for entry in run.scores.values())
+    settings = [report.settings_of(run) for run in runs]
+    keys = dict.fromkeys(key for one in settings for key in one)
+    differing = [key for key in keys if len({str(one.get(key)) for one in settings}) > 1 and key != "script"]
+    found = []
+    for run, own in zip(runs, settings, strict=True):
+        record = run.record
+        about = {
+            "run": run.name,
+            "folder": run.folder,
+            "script": record["script"],
+            "data": record["dataset"]["name"],
+            "state": record["state"],
+            "collapsed": report.collapsed(run),
+            "epochs": round(run.epochs, 4),
+            "images": record["images"],
+            "generator_steps": run.generator_steps,
+            "seconds": record["seconds"],
+            **{key: own.get(key) for key in differing},
+        }
+        for terms, entry in run.scores.items() or [(None, {})]:
+            compared = {}
+            if terms is not None:
+                compared = {
+                    "samples": terms.samples,
+                    "real_images": terms.real,
+                    "split": terms.split,
+                    "split_sha256": terms.sha256[1],
+                    "features": terms.features,
+                    "features_sha256": terms.sha256[0],
+                    "images_when_scored": entry.get("images"),
+                }
+            found.append({**about, **compared, **{name: entry.get("scores", {}).get(name) for name in names}})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in found for key in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def common_epochs(runs: Sequence["Run"]) -> list[float]:
+    """Up to 5 of the epochs that all runs have a grid of, the last among them; else of those that most have."""
+    from common import page
+
+    sets = [{round(epoch, 2) for epoch, _ in page.frames_of(run)} for run in runs]
+    sets = [epochs for epochs in sets if epochs]
+    everywhere = set.intersection(*sets) if sets else set()
+    if not everywhere:
+        everywhere = {epoch for epochs in sets for epoch in epochs if sum(epoch in one for one in sets) > len(sets) / 2}
+    return page.evenly(sorted(everywhere), MOST_ROWS)
+
+
+def picture(runs: Sequence["Run"]) -> bytes:
+    """comparison.png. Where runs ended elsewhere than at an epoch that all have, a last row shows each one's end."""
+    from common import images, page, report
+
+    if len(runs) > MOST_COLUMNS:
+        say(f"comparison.png shows the first {MOST_COLUMNS} of {len(runs)} runs")
+        runs = runs[:MOST_COLUMNS]
+    side = 8 if len(runs) <= 3 else 5 if len(runs) <= 6 else 4
+
+    def cell(run: "Run", epoch: float | None) -> tuple["Image.Image | str", str]:
+        frames = page.frames_of(run)
+        if epoch is not None:
+            frames = [frame for frame in frames if round(frame[0], 2) == epoch]
+        if not frames:
+            return ("no grid yet" if epoch is None else "–"), ""
+        grid = page.opened(frames[-1][1])
+        if grid is None:
+            return f"{frames[-1][1].name} is damaged", ""
+        where = run.when(frames[-1][0])
+        below = f"{where['images']:,.0f} images" if epoch is not None else f"epoch {where['epoch']:.4g}"
+        multiple = 3 if "pairs" in run.record["settings"] else 1  # input, output, truth
+        return images.part_of_grid(grid, run.image_size, side, multiple), f"{below}, {cli.clock(where['seconds'])}"
+
+    epochs = common_epochs(runs)
+    found = [(f"epoch {epoch:.4g}", [cell(run, epoch) for run in runs]) for epoch in epochs]
+    ends = [frames[-1][0] if (frames := page.frames_of(run)) else None for run in runs]
+    if not epochs or any(end is not None and round(end, 2) != epochs[-1] for end in ends):
+        found.append(("the last", [cell(run, None) for run in runs]))
+    heads = []
+    for run in runs:
+        scored = next((entry["scores"] for entry in reversed(run.scores.values())), {})
+        first = next((name for name in ("frechet", "l1") if scored.get(name) is not None), None)
+        score = f"{report.title_of(first)} {report.format_score(first, scored[first])}" if first else "not scored"
+        collapsed = ", collapsed" if report.collapsed(run) else ""
+        data = report.basename(run.record["dataset"]["name"])
+        heads.append((run.name, f"{data}, {report.state_of(run, time.time())}", f"{score}{collapsed}"))
+    return images.sheet(heads, found)
+
+
+if __name__ == "__main__":
+    cli.guarded("compare.py", parse, main)

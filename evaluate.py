@@ -1,0 +1,155 @@
+"""Which one is better? Scores runs against their data set's held-out images.
+
+    python evaluate.py out/wgan out/lsgan
+    python evaluate.py out/                      every run in the folder
+
+Prints a table for all runs whose scores may be compared, and writes each run's into its scores.json. Fréchet distance
+(Heusel et al. 2017), kernel distance (Bińkowski et al. 2018), precision and recall (Kynkäänniemi et al. 2019), density
+and coverage (Naeem et al. 2020) are computed on the features of a small network that knows the data's classes, or
+where there are none on principal components of pixels; class KL says how far the samples' classes are from the data's.
+pix2pix.py's runs: L1, PSNR and SSIM of held-out pairs. ebgan.py's also: how well a linear classifier reads its
+encoder's features. nearest.png shows samples, each beside the training images nearest to it.
+
+Runs may still be training: the last checkpoint is scored, and nothing is locked.
+"""
+
+import argparse
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from common import cli
+from common.cli import Refusal, say
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = cli.Parser("evaluate.py", __doc__, "python evaluate.py out/gan")
+    parser.add_argument("runs", nargs="+", type=cli.name_or_path, help="run folders, or folders with runs in them")
+    parser.add_argument(
+        "--samples", type=cli.whole(2), help="images to generate (default: as many as are held out, at most 10,000)"
+    )
+    parser.add_argument(
+        "--features",
+        choices=("auto", "pca", "inception"),
+        default="auto",
+        help="what images are compared by: auto, as above; pca, of pixels; inception, as the FID that papers print",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("held-out", "train"),
+        default="held-out",
+        help="the real images to compare with; the FID that papers print is mostly of the training images",
+    )
+    parser.add_argument("--parzen", action="store_true", help="also the log-likelihood under a Parzen window")
+    parser.add_argument("--seed", type=cli.whole(0, 2**32), default=0, help="of the noise (default: 0)")
+    parser.add_argument("--data-root", type=cli.name_or_path, help="folder with the named sets")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser.parse_args(argv)
+
+
+PAPERS = (
+    "In the papers: 225 ± 2 (GAN, Goodfellow et al. 2014), 132 ± 1.8 (conditional, Mirza and Osindero 2014), of their"
+    " fully connected networks with sigmoid outputs, trained on real-valued MNIST; their σ was chosen on validation"
+    " digits taken from the training set. Here it is chosen on a tenth of the held-out images and the rest is scored,"
+    " images are rounded to 8 bits, and the networks are each script's own."
+)
+
+
+class Scorer:
+    """Scores runs one after the other; runs on the same data share what is computed of the real images."""
+
+    def __init__(self, arguments: argparse.Namespace):
+        from common import device
+
+        self._arguments = arguments
+        self._device = device.resolve_device(arguments.device)
+        self._known: dict[str, tuple[Any, Any, dict[str, float | None]]] = {}
+
+    def score(self, folder: Path) -> None:
+        """Scores the run and writes what it finds into its folder. Raises Refusal."""
+        from common import images, metrics
+        from common.run import NEAREST, RunFolder, load_generator_and_step
+
+        began = time.monotonic()
+        run = RunFolder(folder)
+        record = run.record()
+        G, step = load_generator_and_step(folder)
+        G = G.to(self._device).eval()
+        real, evaluator, reference = self._evaluator(record)
+        seed = self._arguments.seed
+        scores = evaluator.score(G, seed)
+        if isinstance(evaluator, metrics.Evaluator):
+            run.write(NEAREST, images.png(images.grid(evaluator.nearest(G, seed), columns=images.COLUMNS + 1)))
+            if self._arguments.parzen:
+                scores |= evaluator.parzen(G, seed)
+        if record["script"] == "ebgan" and real.labels is not None:
+            D = run.network("Autoencoder", real.shape)
+            if D is not None:
+                scores["probe"], scores["probe_pixels"] = metrics.linear_probe(lambda x: D(x)[1], real)
+        entry = {
+            **evaluator.about,
+            "scores": {name: value if _is_finite(value) else None for name, value in scores.items()},
+            "reference": reference,
+            "collapsed": metrics.collapse(scores, reference),
+            "seed": seed,
+            "step": step,
+            "images": None if step is None else step * record["settings"]["batch_size"],
+        }
+        terms = metrics.Terms.of(entry)
+        run.write_scores([*(old for old in run.scores() if metrics.Terms.of(old) != terms), entry])
+        say(f"{folder}: scored in {time.monotonic() - began:.0f} s")
+
+    def _evaluator(self, record: dict[str, Any]) -> tuple[Any, Any, dict[str, float | None]]:
+        from common import data, metrics
+        from common.run import load_script
+
+        kept = record["settings"]
+        key = repr(
+            [record["dataset"]["fingerprint"], *(kept.get(name) for name in ("image_size", "pairs", "direction"))]
+        )
+        if key not in self._known:
+            kind = load_script(record["script"]).Settings
+            fields = kind.__dataclass_fields__
+            given = {name: value for name, value in kept.items() if name in fields}
+            settings = kind(**given, folder="", data_root=self._arguments.data_root)
+            real = data.load_for(settings, record["dataset"]["name"])
+            if real.fingerprint != record["dataset"]["fingerprint"]:
+                say(f"{real.name}: its training images are not those that the run was trained on")
+            a = self._arguments
+            evaluator = metrics.evaluator_for(kept, real, a.samples, a.features, a.split, a.data_root)
+            self._known[key] = real, evaluator, evaluator.reference()
+        return self._known[key]
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Scores all runs that can be scored and prints them; returns the first refusal's exit code, or 0."""
+    from common import device, report
+    from common.run import find_runs
+
+    device.keep_freed_memory()
+    folders = find_runs(arguments.runs)
+    scorer = Scorer(arguments)
+    code, scored = 0, []
+    for folder in folders:
+        try:
+            scorer.score(folder)
+            scored.append(folder)
+        except Refusal as refusal:
+            say(f"evaluate.py: {refusal}")
+            code = code or refusal.code
+    runs = [report.Run.read(folder, name) for folder, name in zip(scored, report.names_of(scored), strict=True)]
+    if runs:
+        print(report.score_tables(runs))
+    if arguments.parzen:
+        print(f"\n{PAPERS}")
+    return code
+
+
+if __name__ == "__main__":
+    cli.guarded("evaluate.py", parse, main)

@@ -1,0 +1,215 @@
+"""Images from a run, finished or still training.
+
+    python sample.py out/wgan 64 grid.png              a grid
+    python sample.py out/wgan 10000 samples.npz        arr_0: uint8 (N, H, W, C); arr_1: classes if the run has them
+    python sample.py out/wgan 500 folder/              a PNG each
+    python sample.py out/cgan 80 sevens.png --class 7
+    python sample.py out/facades --input photos/ results/
+
+The same seed gives the same images, and more of them begin with the same. A run told of classes makes all of them in
+turn; in a grid each has a column, in a folder each a folder. What is written can be trained on: --dataset samples.npz.
+Of pix2pix.py's runs each image of --input, a file, folder, zip or .npz, is translated; nothing is locked.
+"""
+
+import argparse
+import io
+import math
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common import cli
+from common.cli import BadArgument, FolderError
+
+if TYPE_CHECKING:  # --help and refusals are quick
+    import numpy as np
+    from torch import Tensor, nn
+
+MOST_COLUMNS = 16  # of classes side by side
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = cli.Parser("sample.py", __doc__, "python sample.py out/wgan 64 grid.png")
+    parser.add_argument("run", type=cli.name_or_path, help="the run's folder")
+    parser.add_argument("rest", nargs="*", metavar="count result", help="how many; where to: .png, .npz or a folder")
+    parser.add_argument("--class", dest="label", help="of these only (a conditional run): the class's name")
+    parser.add_argument("--interpolate", action="store_true", help="each row of 8 goes from one point of z to the next")
+    parser.add_argument("--input", type=cli.name_or_path, help="what a pix2pix.py run is to translate")
+    parser.add_argument(
+        "--as-is",
+        action="store_true",
+        help="the --input is what the generator takes, such as drawn edges (default: made from it as in training)",
+    )
+    parser.add_argument("--seed", type=cli.whole(0, 2**32), default=0, help="of the noise (default: 0)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    known = parser.parse_intermixed_args(argv)
+    if known.input is not None:
+        if len(known.rest) != 1:
+            parser.error("--input takes the run and a result: python sample.py out/facades --input photos/ results/")
+        known.count, known.result = None, known.rest[0]
+        if known.label is not None or known.interpolate:
+            parser.error("--input translates images: --class and --interpolate mean nothing to it")
+    else:
+        if len(known.rest) != 2:
+            parser.error("the following arguments are required: count and result")
+        try:
+            known.count = cli.whole(1, 10_000_000)(known.rest[0])
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"count: {error}")
+        known.result = known.rest[1]
+    return known
+
+
+def kind_of(result: str) -> str:
+    """png, npz or folder. Raises BadArgument for another file and FolderError where something is in the way."""
+    path = Path(result)
+    suffix = path.suffix.lower()
+    if result.endswith("/") or path.is_dir() or not suffix:
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+            raise FolderError(f"{result}: is {'a file' if path.is_file() else 'not empty'}; give a new folder")
+        return "folder"
+    if suffix not in (".png", ".npz"):
+        raise BadArgument(f"{result}: must end in .png (a grid), .npz, or / (a folder with a PNG each)")
+    return suffix[1:]
+
+
+def main(arguments: argparse.Namespace) -> int:
+    kind = kind_of(arguments.result)
+
+    from common import device
+    from common.run import RunFolder, load_generator
+
+    device.keep_freed_memory()
+    record = RunFolder(arguments.run).record()
+    G = load_generator(arguments.run, device.resolve_device(arguments.device))
+    if hasattr(G, "z_dim") and arguments.input is not None:
+        raise BadArgument(f"{arguments.run}: makes images from noise: give a count in place of --input")
+    if not hasattr(G, "z_dim") and arguments.input is None:
+        raise BadArgument(f"{arguments.run}: translates images: give --input photos/ in place of a count")
+    (translate if arguments.input else sample)(arguments, kind, record, G)
+    return 0
+
+
+def sample(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any] | None, G: "nn.Module") -> None:
+    """Writes `count` images from noise."""
+    import torch
+
+    from common import sampling
+    from common.images import COLUMNS
+
+    count, columns, y, names = arguments.count, None, None, ()
+    if hasattr(G, "classes"):
+        names = record["dataset"]["classes"] if record else [str(c) for c in range(G.classes)]
+        y = torch.arange(count) // (COLUMNS if arguments.interpolate else 1) % G.classes
+        if arguments.label is not None:
+            y = torch.full((count,), class_of(arguments.label, names))
+        elif not arguments.interpolate and G.classes <= MOST_COLUMNS:
+            columns = G.classes
+    elif arguments.label is not None:
+        raise BadArgument(
+            f"--class {arguments.label}: {arguments.run} was not told of classes, as those of cgan.py are"
+        )
+    if arguments.interpolate:
+        columns = COLUMNS
+        z = sampling.walk(sampling.latents(-(-count // COLUMNS), G.z_dim, arguments.seed))[:count]
+    else:
+        z = sampling.latents(count, G.z_dim, arguments.seed)
+    found = sampling.draw(G, z, y)
+    if kind == "png":
+        write_grid(arguments.result, found, columns)
+    elif kind == "npz":
+        write_arrays(arguments.result, found, y)
+    else:
+        places = [f"{i:05d}" if y is None else f"{names[y[i]]}/{i:05d}" for i in range(count)]
+        write_folder(arguments.result, found, places)
+
+
+def class_of(text: str, names: Sequence[str]) -> int:
+    """The class of that name, else of that number. Raises BadArgument."""
+    if text in names:
+        return list(names).index(text)
+    if text.isdecimal() and int(text) < len(names):
+        return int(text)
+    some = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    raise BadArgument(f"--class {text}: must be one of {some}")
+
+
+def translate(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any] | None, G: "nn.Module") -> None:
+    """Writes a translation of each image of --input; in a grid beside it."""
+    import numpy as np
+    import torch
+
+    from common import data, pairs, sampling
+    from common.images import to_uint8
+
+    if record is None:
+        raise FolderError(f"{arguments.run}: run.json is missing, which says what the run translates")
+    settings, (channels, size, _) = record["settings"], record["dataset"]["shape"]
+    made, side = pairs.kind_of(record["dataset"]["name"], settings["pairs"]), None
+    if made == pairs.SIDE_BY_SIDE:
+        channels, side = channels // 2, pairs.DIRECTIONS.index(settings["direction"])
+    images, names = data.load_pictures(arguments.input, size, channels, side)
+    x = torch.from_numpy(images.transpose(0, 3, 1, 2)).float().div(127.5).sub(1)
+    if side is None and not arguments.as_is:
+        x, _ = pairs.split(x, made, settings["direction"])
+    found = to_uint8(sampling.translate(G, x, arguments.seed))
+    if kind == "png":
+        write_grid(arguments.result, np.stack([to_uint8(x), found], 1).reshape(-1, *found.shape[1:]), 8)
+    elif kind == "npz":
+        write_arrays(arguments.result, found, None)
+    else:
+        write_folder(arguments.result, found, names)
+
+
+# --- uint8 images (N, H, W, C) to files
+
+
+def write_grid(result: str, found: "np.ndarray", columns: int | None) -> None:
+    import torch
+
+    from common import images
+    from common.run import write_result
+
+    if columns is None:
+        columns = images.COLUMNS if len(found) <= 64 else math.ceil(math.sqrt(len(found)))
+    floats = torch.from_numpy(found).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    write_result(Path(result), images.png(images.grid(floats, min(columns, len(found)))))
+    print(f"{result}: a grid of {len(found):,} images")
+
+
+def write_arrays(result: str, found: "np.ndarray", y: "Tensor | None") -> None:
+    import numpy as np
+
+    from common.run import write_result
+
+    content = io.BytesIO()
+    np.savez_compressed(content, found, *(() if y is None else (y.numpy(),)))
+    write_result(Path(result), content.getvalue())
+    print(f"{result}: arr_0 uint8 {found.shape}" + ("" if y is None else f", arr_1 int64 {tuple(y.shape)}"))
+
+
+def write_folder(result: str, found: "np.ndarray", places: Sequence[str]) -> None:
+    """All of them or none: the folder appears when it is complete."""
+    from PIL import Image
+
+    path = Path(result)
+    staging = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    try:
+        staging.mkdir(parents=True)
+        for image, place in zip(found, places, strict=True):
+            file = staging / f"{place}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file)
+        staging.replace(path)  # which is empty, if it is there
+    except OSError as error:
+        raise FolderError(f"{result}: cannot write ({error.strerror or error}); nothing was written") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    print(f"{result}: {len(found):,} images")
+
+
+if __name__ == "__main__":
+    cli.guarded("sample.py", parse, main)

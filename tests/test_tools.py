@@ -1,0 +1,533 @@
+"""sample.py, evaluate.py and compare.py, as they are typed."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import time
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from conftest import HOME, command
+from formats import write_pictures
+from PIL import Image
+
+from common import data, report
+from common.metrics import Terms
+from common.run import RunFolder, load_generator
+
+DIGITS = ("--dataset", "digits")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Short runs of gan.py with two seeds, cgan.py, ebgan.py and pix2pix.py; tests that change one take a copy."""
+    home = tmp_path_factory.mktemp("runs")
+    lines = {
+        "gan": ("gan", "2e-4", "2e-4", "0.5", "--epochs", 3, "--sample-every", 1),
+        "gan-1": ("gan", "2e-4", "2e-4", "0.5", "--epochs", 3, "--sample-every", 1, "--seed", 1),
+        "cgan": ("cgan", "2e-4", "2e-4", "0.5", "--epochs", 2, "--sample-every", 1),
+        "ebgan": ("ebgan", "1e-3", "1e-3", "0.5", "--epochs", 2, "--sample-every", 1),
+        "pairs": ("pix2pix", "2e-4", "2e-4", "0.5", "--epochs", 1, "--width", 4, "--batch-size", 64),
+    }
+    for name, (script, *rates_and_options) in lines.items():
+        rates, options = rates_and_options[:3], rates_and_options[3:]
+        subprocess.run(command(script, *rates, home / name, *DIGITS, *options), check=True, capture_output=True)
+    return home
+
+
+@pytest.fixture(scope="module")
+def scored(runs, tmp_path_factory):
+    """A copy of all of them, scored."""
+    home = tmp_path_factory.mktemp("scored") / "runs"
+    shutil.copytree(runs, home)
+    done = subprocess.run(command("evaluate", home), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return home, done.stdout
+
+
+def arrays(file):
+    with np.load(file) as content:
+        return {name: content[name] for name in content}
+
+
+# --- sample.py
+
+
+def test_a_grid_has_the_images_that_were_asked_for(shell, runs, tmp_path):
+    done = shell("sample", runs / "gan", 64, tmp_path / "grid.png")
+    assert done.code == 0, done.err
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert picture.size == (8 * 58 + 2, 8 * 58 + 2)
+
+
+def test_an_npz_is_what_evaluators_read_and_what_the_generator_makes(shell, runs, tmp_path):
+    assert shell("sample", runs / "gan", 700, tmp_path / "samples.npz").code == 0
+    found = arrays(tmp_path / "samples.npz")
+    assert list(found) == ["arr_0"]
+    assert found["arr_0"].shape == (700, 8, 8, 1) and found["arr_0"].dtype == np.uint8
+    G = load_generator(runs / "gan")
+    z = torch.randn(500, G.z_dim, generator=torch.Generator().manual_seed(0))
+    expected = G(z).clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).detach().numpy()
+    assert np.abs(found["arr_0"][:500].astype(int) - expected).max() <= 1
+    assert len(np.unique(found["arr_0"], axis=0)) > 600
+
+
+def test_the_same_seed_gives_the_same_images_and_more_begin_with_them(shell, runs, tmp_path):
+    for name, count, seed in (("a", 30, 5), ("b", 30, 5), ("more", 600, 5), ("other", 30, 6)):
+        assert shell("sample", runs / "gan", count, tmp_path / f"{name}.npz", "--seed", seed).code == 0
+    a, b, more, other = (arrays(tmp_path / f"{name}.npz")["arr_0"] for name in ("a", "b", "more", "other"))
+    assert np.array_equal(a, b) and not np.array_equal(a, other)
+    assert np.abs(a.astype(int) - more[:30]).max() <= 1
+
+
+def test_a_folder_has_a_png_each_and_a_second_one_is_refused(shell, runs, tmp_path):
+    assert shell("sample", runs / "gan", 25, f"{tmp_path}/folder/").code == 0
+    files = sorted(path.name for path in (tmp_path / "folder").iterdir())
+    assert files == [f"{i:05d}.png" for i in range(25)]
+    assert os.stat(tmp_path / "folder").st_mode & 0o777 == 0o777 & ~current_umask()
+    again = shell("sample", runs / "gan", 30, tmp_path / "folder")
+    assert again.code == 5 and "not empty" in again.lines[-1]
+    assert len(list((tmp_path / "folder").iterdir())) == 25
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".tmp")]
+
+
+def current_umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_a_class_that_was_asked_for(shell, runs, tmp_path):
+    assert shell("sample", runs / "cgan", 12, tmp_path / "sevens.npz", "--class", 7).code == 0
+    found = arrays(tmp_path / "sevens.npz")
+    assert (found["arr_1"] == 7).all() and found["arr_1"].shape == (12,)
+    G = load_generator(runs / "cgan")
+    z = torch.randn(500, G.z_dim, generator=torch.Generator().manual_seed(0))[:12]
+    images = G(z, torch.full((12,), 7)).clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+    assert np.abs(images[:, 0].numpy().astype(int) - found["arr_0"][..., 0]).max() <= 1
+
+
+def test_without_a_class_all_come_in_turn_and_folders_carry_them(shell, runs, tmp_path):
+    assert shell("sample", runs / "cgan", 40, tmp_path / "all.npz").code == 0
+    assert np.array_equal(arrays(tmp_path / "all.npz")["arr_1"], np.arange(40) % 10)
+    assert shell("sample", runs / "cgan", 40, tmp_path / "folder").code == 0
+    assert {path.name for path in (tmp_path / "folder").iterdir()} == set("0123456789")
+    assert data.load(str(tmp_path / "folder")).classes == tuple("0123456789")
+    assert shell("sample", runs / "cgan", 40, tmp_path / "grid.png").code == 0
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert picture.width == 10 * 58 + 2  # a class a column
+
+
+def test_interpolation_goes_from_one_image_to_the_next(shell, runs, tmp_path):
+    assert shell("sample", runs / "gan", 20, tmp_path / "walk.npz", "--interpolate").code == 0
+    found = arrays(tmp_path / "walk.npz")["arr_0"].astype(float)
+    assert len(found) == 20
+    steps = np.abs(np.diff(found[:17], axis=0)).mean((1, 2, 3))
+    ends = np.abs(found[8] - found[0]).mean()
+    assert steps.max() < ends
+
+
+@pytest.mark.parametrize("result", ["samples.npz", "folder"])
+def test_what_was_written_can_be_trained_on(shell, runs, tmp_path, result):
+    assert shell("sample", runs / "cgan", 220, tmp_path / result).code == 0
+    options = ("--dataset", tmp_path / result, "--epochs", 1, "--batch-size", 20)
+    done = shell("cgan", "2e-4", "2e-4", "0.5", tmp_path / "run", *options)
+    assert done.code == 0, done.err
+
+
+def test_ten_thousand_images_can_be_one_grid(shell, runs, tmp_path):
+    assert shell("sample", runs / "gan", 10_000, tmp_path / "grid.png").code == 0
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert picture.size == (100 * 58 + 2, 100 * 58 + 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("gan", 64), 2, "missing count and result"),
+        (("gan", 0, "a.png"), 2, "at least 1"),
+        (("gan", "many", "a.png"), 2, "count: must be a whole number"),
+        (("gan", 64, "a.jpg"), 2, "must end in .png"),
+        (("gan", 64, "a.png", "--class", 7), 2, "knows no classes"),
+        (("cgan", 64, "a.png", "--class", "seven"), 2, "must be one of 0, 1, 2"),
+        (("gan", "--input", "x", "out/"), 2, "give a count"),
+        (("pairs", 64, "a.png"), 2, "give --input"),
+        (("pairs", "--input", "nothing", "out/"), 3, "no such file"),
+        (("pairs", "--input", "x"), 2, "--input takes the run and a result"),
+        (("nowhere", 64, "a.png"), 5, "no run there"),
+    ],
+)
+def test_what_cannot_be_sampled_is_one_line_and_a_code(shell, runs, tmp_path, monkeypatch, arguments, code, said):
+    monkeypatch.chdir(tmp_path)
+    run, *others = arguments
+    done = shell("sample", runs / run, *others)
+    assert done.code == code and said in done.lines[-1] and len(done.lines) == 1, done.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("state", ["running", "killed"])
+def test_a_run_that_trains_is_sampled_without_disturbing_it(shell, tmp_path, state):
+    folder = tmp_path / "run"
+    options = (*DIGITS, "--epochs", 100_000, "--checkpoint-every", "0.5s", "--ema", "0.9")
+    training = subprocess.Popen(command("gan", "2e-4", "2e-4", "0.5", folder, *options), stderr=subprocess.PIPE)
+    try:
+        while not (folder / "checkpoint.pt").exists():
+            assert training.poll() is None
+            time.sleep(0.05)
+        if state == "killed":
+            training.kill()
+            training.wait()
+        done = shell("sample", folder, 8, tmp_path / "samples.npz")
+        assert done.code == 0, done.err
+        assert arrays(tmp_path / "samples.npz")["arr_0"].shape == (8, 8, 8, 1)
+        assert (state == "running") == (training.poll() is None)
+    finally:
+        training.kill()
+        training.communicate()
+
+
+def test_sampling_takes_no_lock(shell, runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(RunFolder, "lock", None)  # whoever locks fails
+    assert load_generator(runs / "gan") is not None
+    before = {path: path.stat().st_mtime_ns for path in (runs / "gan").iterdir()}
+    assert shell("sample", runs / "gan", 8, tmp_path / "a.png").code == 0
+    assert before == {path: path.stat().st_mtime_ns for path in (runs / "gan").iterdir()}
+
+
+def test_a_stopped_run_that_goes_on_is_sampled_from_its_checkpoint(runs, tmp_path):
+    shutil.copytree(runs / "gan", tmp_path / "gan")
+    run = RunFolder(tmp_path / "gan")
+    state = run.restore()
+    network = state["networks"][state["generator"]["network"]]
+    for tensor in network.values():
+        tensor.zero_()
+    run.write_checkpoint(state)
+    assert any(p.abs().sum() > 0 for p in load_generator(tmp_path / "gan").parameters())  # it says finished
+    run.write_record({**run.record(), "state": "running"})
+    assert all(p.abs().sum() == 0 for p in load_generator(tmp_path / "gan").parameters())
+
+
+# --- sample.py --input
+
+
+@pytest.mark.parametrize("source", ["folder", "zip", "npz", "file"])
+def test_given_images_are_translated_one_each(shell, runs, tmp_path, source):
+    photos = tmp_path / "photos"
+    write_pictures(photos / "more", 3, size=(40, 30))
+    shutil.copy(photos / "more" / "0000.png", photos / "single.png")
+    given = {"folder": photos, "file": photos / "single.png", "zip": tmp_path / "photos.zip", "npz": tmp_path / "p.npz"}
+    with zipfile.ZipFile(given["zip"], "w") as archive:
+        for file in photos.rglob("*.png"):
+            archive.write(file, file.relative_to(photos))
+        archive.write(photos / "single.png", "../../outside.png")
+    np.savez(given["npz"], np.zeros((4, 32, 32, 3), np.uint8))
+    done = shell("sample", runs / "pairs", "--input", given[source], tmp_path / "results")
+    assert done.code == 0, done.err
+    files = {file.relative_to(tmp_path / "results").as_posix() for file in (tmp_path / "results").rglob("*.png")}
+    inside = {"single.png", *(f"more/000{i}.png" for i in range(3))}
+    expected = {"file": {"single.png"}, "npz": {f"0000{i}.png" for i in range(4)}, "zip": inside | {"outside.png"}}
+    assert files == expected.get(source, inside)
+    assert not (tmp_path.parent / "outside.png").exists()
+    with Image.open(tmp_path / "results" / min(files)) as picture:
+        assert picture.size == (32, 32) and picture.mode == "L"
+
+
+def test_translations_stand_beside_their_inputs_in_a_grid(shell, runs, tmp_path):
+    write_pictures(tmp_path / "photos", 6, size=(32, 32))
+    assert shell("sample", runs / "pairs", "--input", tmp_path / "photos", tmp_path / "grid.png", "--as-is").code == 0
+    with Image.open(tmp_path / "grid.png") as picture, Image.open(tmp_path / "photos" / "0000.png") as photo:
+        assert picture.size == (8 * 66 + 2, 2 * 66 + 2)
+        first = np.asarray(picture)[2:66:2, 2:66:2].astype(int)
+        assert np.abs(first - np.asarray(photo.convert("L")).astype(int)).max() <= 1
+
+
+def test_a_damaged_input_is_named(shell, runs, tmp_path):
+    write_pictures(tmp_path / "photos", 2)
+    (tmp_path / "photos" / "0001.png").write_bytes(b"no image")
+    done = shell("sample", runs / "pairs", "--input", tmp_path / "photos", tmp_path / "results")
+    assert done.code == 3 and "0001.png" in done.lines[-1]
+    assert not (tmp_path / "results").exists()
+
+
+# --- evaluate.py
+
+
+def test_every_run_has_its_scores_and_one_table_for_what_can_be_compared(scored):
+    home, out = scored
+    tables = out.strip().split("\n\n")
+    assert len(tables) == 2  # from noise, and translations
+    assert "the digits network" in out and "gan (×2 seeds)" in out and "real images" in out
+    entries = {name: RunFolder(home / name).scores() for name in ("gan", "gan-1", "cgan", "ebgan", "pairs")}
+    assert all(len(found) == 1 for found in entries.values())
+    scores = {name: found[0]["scores"] for name, found in entries.items()}
+    assert {"frechet", "kernel", "precision", "recall", "density", "coverage", "class_kl"} <= set(scores["gan"])
+    assert {"as_asked", "worst_class_coverage"} <= set(scores["cgan"])
+    assert scores["ebgan"]["probe_pixels"] > 0.9 and 0.1 < scores["ebgan"]["probe"] <= 1
+    assert set(scores["pairs"]) == {"l1", "psnr", "ssim", "finds_own"}
+    assert entries["gan"][0]["step"] == RunFolder(home / "gan").record()["steps"]
+
+
+def test_samples_stand_beside_their_nearest_training_images(scored):
+    with Image.open(scored[0] / "gan" / "nearest.png") as picture:
+        assert picture.size == (9 * 58 + 2, 8 * 58 + 2)
+    assert not (scored[0] / "pairs" / "nearest.png").exists()
+
+
+def test_scoring_again_gives_the_same_and_replaces_it(shell, scored, tmp_path):
+    shutil.copytree(scored[0] / "gan", tmp_path / "gan")
+    first = (tmp_path / "gan" / "scores.json").read_bytes()
+    assert shell("evaluate", tmp_path / "gan").code == 0
+    assert (tmp_path / "gan" / "scores.json").read_bytes() == first
+
+
+def test_other_features_stand_beside_the_first(shell, scored, tmp_path):
+    shutil.copytree(scored[0] / "gan", tmp_path / "gan")
+    done = shell("evaluate", tmp_path / "gan", "--features", "pca", "--samples", 60)
+    assert done.code == 0, done.err
+    entries = RunFolder(tmp_path / "gan").scores()
+    assert [entry["samples"] for entry in entries] == [180, 60] or len(entries) == 2
+    assert len({Terms.of(entry) for entry in entries}) == 2
+    assert len(done.out.strip().split("\n\n")) == 2 and "PCA of pixels" in done.out
+
+
+def test_parzen_is_printed_beside_the_papers(shell, scored, tmp_path):
+    shutil.copytree(scored[0] / "gan", tmp_path / "gan")
+    done = shell("evaluate", tmp_path / "gan", "--parzen")
+    assert "225 ± 2" in done.out and "132 ± 1.8" in done.out and "Parzen" in done.out
+    scores = RunFolder(tmp_path / "gan").scores()[-1]["scores"]
+    assert np.isfinite(scores["parzen"]) and scores["parzen_error"] > 0 and 0.1 <= scores["parzen_sigma"] <= 1
+
+
+def test_a_run_that_cannot_be_scored_is_named_and_the_others_are_scored(shell, runs, tmp_path):
+    shutil.copytree(runs / "gan", tmp_path / "good")
+    shutil.copytree(runs / "gan", tmp_path / "bad")
+    content = bytearray((tmp_path / "bad" / "generator.safetensors").read_bytes())
+    content[-9] ^= 1
+    (tmp_path / "bad" / "generator.safetensors").write_bytes(content)
+    (tmp_path / "notes.txt").write_text("mine")
+    done = shell("evaluate", *sorted(tmp_path.iterdir()))
+    assert done.code == 5
+    assert any("bad" in line and "SHA-256" in line for line in done.lines)
+    assert "good" in done.out and not (tmp_path / "bad" / "scores.json").exists()
+
+
+def test_evaluate_without_a_run_is_one_line(shell, tmp_path):
+    done = shell("evaluate", tmp_path)
+    assert done.code == 5 and "no run there" in done.lines[-1]
+
+
+def test_damaged_scores_are_passed_over_and_said(scored, tmp_path, capfd):
+    shutil.copytree(scored[0] / "gan", tmp_path / "gan")
+    file = tmp_path / "gan" / "scores.json"
+    file.write_text(file.read_text().replace('"frechet": ', '"frechet": 1'))
+    assert RunFolder(tmp_path / "gan").scores() == []
+    assert "scores.json: damaged" in capfd.readouterr().err
+
+
+# --- --evaluate-every
+
+
+def test_scores_on_the_way_change_nothing_but_the_log(shell, runs, tmp_path):
+    options = (*DIGITS, "--epochs", 3, "--sample-every", 1, "--evaluate-every", 2)
+    done = shell("gan", "2e-4", "2e-4", "0.5", tmp_path / "gan", *options)
+    assert done.code == 0, done.err
+    plain = (runs / "gan" / "generator.safetensors").read_bytes()
+    assert (tmp_path / "gan" / "generator.safetensors").read_bytes() == plain
+    rows = RunFolder(tmp_path / "gan").log()
+    assert [row["epoch"] for row in rows if "frechet" in row] == [2]
+    assert {"precision", "recall", "coverage", "density", "class_kl"} <= set(rows[-2])
+    losses = [{k: v for k, v in row.items() if k in ("epoch", "d_loss", "g_loss")} for row in rows]
+    assert losses == [{k: row[k] for k in ("epoch", "d_loss", "g_loss")} for row in RunFolder(runs / "gan").log()]
+
+
+def test_the_last_score_on_the_way_is_what_evaluate_says(shell, tmp_path):
+    options = (*DIGITS, "--epochs", 2, "--evaluate-every", 2, "--precision", "fp32", "--ema", "0.9")
+    assert shell("gan", "2e-4", "2e-4", "0.5", tmp_path / "gan", *options).code == 0
+    assert shell("evaluate", tmp_path / "gan").code == 0
+    scores = RunFolder(tmp_path / "gan").scores()[0]["scores"]
+    row = RunFolder(tmp_path / "gan").log()[-1]
+    assert row["frechet"] == pytest.approx(scores["frechet"], rel=1e-3)
+    assert row["coverage"] == pytest.approx(scores["coverage"], abs=0.02)
+
+
+def test_translations_are_scored_on_the_way(shell, tmp_path):
+    options = (*DIGITS, "--epochs", 1, "--width", 4, "--batch-size", 64, "--evaluate-every", 1)
+    done = shell("pix2pix", "2e-4", "2e-4", "0.5", tmp_path / "pairs", *options)
+    assert done.code == 0, done.err
+    assert {"psnr", "ssim"} <= set(RunFolder(tmp_path / "pairs").log()[-1])
+
+
+# --- the end of a run, and a time limit
+
+
+def test_a_run_ends_with_a_summary_and_the_lines_that_go_on_from_it(shell, tmp_path):
+    line = ("2e-4", "2e-4", "0.5")
+    first = shell("gan", *line, tmp_path / "a b", *DIGITS, "--epochs", 1)
+    assert "images/s" in first.out and f"samples are in {tmp_path / 'a b' / 'samples'}" in first.out
+    assert f"python evaluate.py '{tmp_path / 'a b'}'" in first.out and "compare.py" not in first.out
+    second = shell("gan", *line, tmp_path / "second", *DIGITS, "--epochs", 1)
+    assert f"python compare.py {tmp_path}" in second.out
+
+
+def test_a_run_that_the_clock_ends_has_a_grid_of_its_end(shell, tmp_path):
+    options = (*DIGITS, "--images", 1e9, "--time-limit", "4s")
+    done = shell("gan", "2e-4", "2e-4", "0.5", tmp_path / "gan", *options)
+    assert done.code == 0 and "time limit reached" in done.out
+    record = RunFolder(tmp_path / "gan").record()
+    last = max(float(file.stem[6:]) for file in (tmp_path / "gan" / "samples").iterdir())
+    rows = RunFolder(tmp_path / "gan").log()
+    assert last >= rows[-1]["epoch"] - 0.01
+    assert record["sample_every"] < 100  # as in a run of default length
+
+
+# --- compare.py
+
+
+@pytest.fixture
+def compared(shell, scored, tmp_path):
+    done = shell("compare", scored[0], "--output", tmp_path)
+    assert done.code == 0, done.err
+    return tmp_path, done.out
+
+
+def test_compare_writes_a_picture_a_table_and_a_page(compared, scored):
+    folder, out = compared
+    assert {path.name for path in folder.iterdir()} == {"comparison.png", "comparison.csv", "comparison.html"}
+    assert all(name in out for name in ("gan", "cgan", "pairs", "finished", "Fréchet", "comparison.html"))
+    with Image.open(folder / "comparison.png") as picture:
+        assert picture.width > 5 * 200 and picture.height > 200
+    with (folder / "comparison.csv").open(newline="") as file:
+        rows = {row["run"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"gan", "gan-1", "cgan", "ebgan", "pairs"}
+    expected = RunFolder(scored[0] / "gan").scores()[0]
+    assert float(rows["gan"]["frechet"]) == expected["scores"]["frechet"]
+    assert rows["gan"]["features_sha256"] == expected["features"]["sha256"]
+    assert rows["gan"]["seed"] == "0" and rows["gan-1"]["seed"] == "1"
+    assert rows["pairs"]["frechet"] == "" and rows["pairs"]["ssim"]
+
+
+def test_the_picture_has_the_runs_own_samples_side_by_side(shell, runs, tmp_path):
+    done = shell("compare", runs / "gan", runs / "gan-1", "--output", tmp_path)
+    assert done.code == 0, done.err
+    with Image.open(tmp_path / "comparison.png") as picture:
+        pixels = np.asarray(picture.convert("L")).astype(int)
+    for name in ("gan", "gan-1"):
+        with Image.open(runs / name / "samples" / "epoch-0003.png") as grid:
+            wanted = np.asarray(grid).astype(int)[:60, :60]
+        places = np.argwhere((pixels[:-60, :-60] == wanted[0, 0]) & (pixels[2:-58, 2:-58] == wanted[2, 2]))
+        assert any(np.array_equal(pixels[y : y + 60, x : x + 60], wanted) for y, x in places)
+
+
+def test_compare_writes_beside_the_runs(shell, runs, tmp_path):
+    shutil.copytree(runs / "gan", tmp_path / "out" / "gan")
+    done = shell("compare", tmp_path / "out" / "gan")
+    assert done.code == 0 and "no scores yet: python evaluate.py" in done.out
+    assert (tmp_path / "out" / "comparison.html").exists()
+
+
+def test_damaged_and_half_finished_runs_are_shown_for_what_they_are(shell, runs, tmp_path):
+    home = tmp_path / "out"
+    for name in ("good", "no-grids", "no-log", "broken-grid", "broken"):
+        shutil.copytree(runs / "gan", home / name)
+    shutil.rmtree(home / "no-grids" / "samples")
+    (home / "no-log" / "log.csv").write_bytes(b"\xff\x00 no log")
+    (home / "broken-grid" / "samples" / "epoch-0003.png").write_bytes(b"half")
+    for name in ("run.json", "checkpoint.pt", "checkpoint.prev.pt"):
+        (home / "broken" / name).write_bytes(b"{")
+    (home / "begun").mkdir()
+    (home / "begun" / "run.json").write_bytes((runs / "gan" / "run.json").read_bytes())
+    done = shell("compare", home)
+    assert done.code == 5
+    assert any("left out" in line and "broken" in line for line in done.lines)
+    page = (home / "comparison.html").read_text()
+    assert "no grid yet" in page and page.count("<figure") == 5
+    with Image.open(home / "comparison.png") as picture:
+        assert picture.width > 600
+
+
+def test_no_run_at_all_is_refused(shell, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = shell("compare", tmp_path / "empty")
+    assert done.code == 5 and "no run there" in done.lines[-1]
+    assert not list((tmp_path / "empty").iterdir())
+
+
+def test_old_runs_are_passed_over(shell, runs, tmp_path):
+    shutil.copytree(runs / "gan", tmp_path / "gan")
+    shutil.copytree(runs / "gan", tmp_path / ".old" / "gan-1")
+    done = shell("compare", tmp_path)
+    assert done.code == 0 and "gan-1" not in done.out
+
+
+def test_runs_without_a_common_epoch_are_shown_at_their_ends(shell, runs, tmp_path):
+    shutil.copytree(runs / "gan", tmp_path / "a")
+    shutil.copytree(runs / "gan-1", tmp_path / "b")
+    for name in ("epoch-0002.png", "epoch-0003.png"):
+        (tmp_path / "a" / "samples" / name).unlink()
+    (tmp_path / "b" / "samples" / "epoch-0001.png").unlink()
+    done = shell("compare", tmp_path)
+    assert done.code == 0, done.err
+    with Image.open(tmp_path / "comparison.png") as picture:
+        assert picture.height > 464
+
+
+def test_a_silent_run_is_not_called_running():
+    record = {"state": "running", "written": "2026-01-01T00:00:00+0000"}
+    run = report.Run(None, "x", record, [], {})
+    at = 1767225600  # that moment
+    assert report.state_of(run, at + 60) == "running"
+    assert report.state_of(run, at + 3600) == "no sign of life for 60 min"
+
+
+def test_an_unwritable_output_is_one_line(shell, runs, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = shell("compare", runs / "gan", "--output", tmp_path / "file" / "x")
+    assert done.code == 5 and "cannot write" in done.lines[-1]
+
+
+@pytest.mark.parametrize("tool", ["sample", "evaluate", "compare"])
+def test_help_and_refusals_are_quick_and_tidy(shell, tool):
+    assert shell(tool, "--help").out.startswith("usage")
+    done = shell(tool)
+    assert done.code == 2 and "missing" in done.lines[-1] and len(done.lines) == 1
+    began = time.monotonic()
+    shell(tool, "--help")
+    assert time.monotonic() - began < 1.5
+
+
+# --- all of them at once
+
+
+def test_one_command_trains_scores_and_compares_all_variants(tmp_path):
+    line = ["bench/all.py", str(tmp_path / "all"), *DIGITS, "--images", "1500", "--batch-size", "50"]
+    done = subprocess.run([command("gan")[0], *line], cwd=HOME, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert {path.parent.name for path in (tmp_path / "all").glob("*/scores.json")} == {
+        *("gan", "dcgan", "lsgan", "ebgan", "wgan", "wgan_gp", "r3gan", "cgan", "pix2pix")
+    }
+    assert (tmp_path / "all" / "comparison.html").exists()
+
+
+def test_its_lines_are_the_readmes():
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("all_variants", HOME / "bench" / "all.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    readme = (HOME / "README.md").read_text()
+    for script, line in module.LINES.items():
+        rates, *extra = line.split(" --")
+        shown = f"`python {script}.py {rates} out/{script}{''.join(f' --{option}' for option in extra)}`"
+        assert shown in readme
+
+
+def test_sigterm_ends_a_tool_quietly(runs, tmp_path):
+    child = subprocess.Popen(command("evaluate", runs / "gan"), stderr=subprocess.PIPE)
+    time.sleep(1)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode in (0, 130) and b"Traceback" not in err
