@@ -1,3 +1,3 @@
-"""What every run needs and no paper mentions: settings, data, the run folder, the loop, pictures."""
+"""What every run needs and no paper mentions: settings, data, the run folder, the loop, pictures, scores."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

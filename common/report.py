@@ -1,6 +1,8 @@
 """Runs as people compare them: what each is, its scores in tables of what may be compared, on a terminal."""
 
+import contextlib
 import math
+import os
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from common.cli import FolderError
 from common.metrics import COLUMNS_OF_SCORES, Terms
 from common.run import AXES, RunFolder
 
@@ -31,14 +34,20 @@ class Run:
         found = RunFolder(folder)
         entries = {}
         for entry in found.scores():
-            try:
-                entries[Terms.of(entry)] = entry
-            except (KeyError, TypeError, ValueError):  # another version's
-                continue
+            with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):  # another version's
+                numbers = [*entry["scores"].values(), *entry["reference"].values()]
+                if all(value is None or isinstance(value, (int, float)) for value in numbers):
+                    entries[Terms.of(entry)] = entry
         record, log = found.record(), found.log()
-        for row in log:  # 0.2.0 did not count them
-            row.setdefault("generator_steps", row["step"] // record["settings"].get("n_critic", 1))
-        return cls(folder, name, record, log, entries)
+        try:
+            for row in log:  # 0.2.0 did not count them
+                row.setdefault("generator_steps", row["step"] // record["settings"].get("n_critic", 1))
+            run = cls(folder, name, record, log, entries)
+            hash((run.kind, run.image_size, f"{record['images']:,} {record['seconds']:.0f} {record['steps']:,}"))
+            settings_of(run)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise FolderError(f"{folder}: its run.json is not as this version writes it ({error!r})") from error
+        return run
 
     @property
     def image_size(self) -> int:
@@ -104,12 +113,10 @@ def basename(dataset: str) -> str:
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
-    """Each run's last folder names, as many as tell them apart."""
-    for parts in range(1, 20):
-        names = ["/".join(folder.resolve().parts[-parts:]) for folder in folders]
-        if len(set(names)) == len(names):
-            return names
-    return [str(folder) for folder in folders]
+    """Each run's path from the folder that all are in."""
+    places = [folder.resolve() for folder in folders]
+    parent = os.path.commonpath([place.parent for place in places])
+    return [str(place.relative_to(parent)) for place in places]
 
 
 def title_of(name: str) -> str:

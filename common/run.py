@@ -62,6 +62,8 @@ def find_runs(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for path in map(Path, paths):
+        if not os.path.lexists(path):
+            raise FolderError(f"{path}: not there; give the folder of a run, such as out/gan")
         try:
             inside = [path] if RunFolder(path).holds_a_run() else [file.parent for file in path.glob(f"[!.]*/{RECORD}")]
         except (OSError, FolderError):  # a file, or out of reach
