@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from common import data, pairs, sampling
+from common.cli import DataError
 from common.features import features_of, floats
 from common.images import COLUMNS
 
@@ -18,6 +19,7 @@ SAMPLES = 10_000
 MODES_SAMPLES = 26_000  # for stacked-mnist, as papers do
 KERNEL_SUBSET = 1000  # the kernel distance is a mean over subsets of so many images
 SPLITS = ("held-out", "train")
+FEWEST = 10  # images, for neighbourhoods of five
 FOUND_AMONG = 1000  # pairs
 COLLAPSED = 0.05  # of what real images score
 
@@ -111,7 +113,7 @@ def kl_divergence(shares: np.ndarray, of_data: np.ndarray) -> float:
 
 def compare_features(real: Tensor, fake: Tensor) -> dict[str, float | None]:
     precision, recall = precision_recall(real, fake)
-    density, coverage = density_coverage(real, fake) if len(real) > 5 else (None, None)
+    density, coverage = density_coverage(real, fake)
     return {
         "frechet": frechet_distance(real, fake),
         "kernel": kernel_distance(real, fake),
@@ -152,6 +154,11 @@ class Evaluator:
         images, self._labels = sets[split]
         other, _ = sets["train" if split == "held-out" else "held-out"]
         self.count = samples or min(len(images), SAMPLES)
+        if min(len(images), self.count) < FEWEST:
+            raise DataError(
+                f"{real.name}: {min(len(images), self.count)} images are too few to score by, at least {FEWEST}"
+                f" are needed"
+            )
         self._real, self._features = real, features_of(real, features, data_root)
         chosen = _evenly(len(images), self.count)
         self._read, _ = self._features.read(images[chosen])

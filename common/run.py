@@ -65,7 +65,8 @@ def find_runs(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
         if not os.path.lexists(path):
             raise FolderError(f"{path}: not there; give the folder of a run, such as out/gan")
         try:
-            inside = [path] if RunFolder(path).holds_a_run() else [file.parent for file in path.glob(f"[!.]*/{RECORD}")]
+            inside = [file.parent for file in path.glob(f"[!.]*/{RECORD}")]
+            inside += [path] if RunFolder(path).holds_a_run() else []
         except (OSError, FolderError):  # a file, or out of reach
             inside = []
         if not inside and not path.is_file():

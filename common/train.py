@@ -306,10 +306,10 @@ class Training:
         state = self._folder.restore() if known else None
         self._epoch = self._batch = self._step = self._generator_steps = 0
         self._drawn: int | None = None  # the step of the last grids
-        self._evaluator = None
         self._rows: list[dict[str, float]] = []
         self._sums: dict[str, tuple[Any, int]] = {}
         self._spent = 0.0  # seconds in earlier starts
+        self._evaluator = self._prepare_evaluator() if s.evaluate_every else None
         self._started = self._saved = time.monotonic()
 
         latents = torch.Generator().manual_seed(s.seed)
@@ -455,17 +455,19 @@ class Training:
         self._folder.board(self._step, {}, pictures["samples"])
         self._drawn = self._step
 
-    def _evaluate(self) -> dict[str, float]:
-        """What evaluate.py would say at this moment. Touches neither random generators nor the run's clock."""
+    def _prepare_evaluator(self) -> Any:
         from common import metrics
 
+        settings = dataclasses.asdict(self.settings)
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            return metrics.evaluator_for(settings, self.data, data_root=self.settings.data_root)
+
+    def _evaluate(self) -> dict[str, float]:
+        """What evaluate.py would say at this moment. Touches neither random generators nor the run's clock."""
         began = time.monotonic()
         G = self._generator
         training = G.training
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            if self._evaluator is None:
-                settings = dataclasses.asdict(self.settings)
-                self._evaluator = metrics.evaluator_for(settings, self.data, data_root=self.settings.data_root)
             scores = self._evaluator.score(G.eval())
         G.train(training)
         self._started += time.monotonic() - began

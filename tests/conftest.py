@@ -64,6 +64,24 @@ def start(capfd, monkeypatch):
     return run
 
 
+@pytest.fixture
+def tool(capfd, monkeypatch):
+    """tool("sample", ...) runs sample.py and its like with these arguments in this process."""
+
+    def run(name, *arguments):
+        from common import cli
+
+        module = importlib.import_module(name)
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.guarded(f"{name}.py", module.parse, module.main)
+        out, err = capfd.readouterr()
+        return Outcome(end.value.code or 0, out, err)
+
+    return run
+
+
 def command(script, *arguments):
     return [sys.executable, str(HOME / f"{script}.py"), *map(str, arguments)]
 

@@ -57,15 +57,15 @@ def arrays(file):
 # --- sample.py
 
 
-def test_a_grid_has_the_images_that_were_asked_for(shell, runs, tmp_path):
-    done = shell("sample", runs / "gan", 64, tmp_path / "grid.png")
+def test_a_grid_has_the_images_that_were_asked_for(tool, runs, tmp_path):
+    done = tool("sample", runs / "gan", 64, tmp_path / "grid.png")
     assert done.code == 0, done.err
     with Image.open(tmp_path / "grid.png") as picture:
         assert picture.size == (8 * 58 + 2, 8 * 58 + 2)
 
 
-def test_an_npz_is_what_evaluators_read_and_what_the_generator_makes(shell, runs, tmp_path):
-    assert shell("sample", runs / "gan", 700, tmp_path / "samples.npz").code == 0
+def test_an_npz_is_what_evaluators_read_and_what_the_generator_makes(tool, runs, tmp_path):
+    assert tool("sample", runs / "gan", 700, tmp_path / "samples.npz").code == 0
     found = arrays(tmp_path / "samples.npz")
     assert list(found) == ["arr_0"]
     assert found["arr_0"].shape == (700, 8, 8, 1) and found["arr_0"].dtype == np.uint8
@@ -76,20 +76,20 @@ def test_an_npz_is_what_evaluators_read_and_what_the_generator_makes(shell, runs
     assert len(np.unique(found["arr_0"], axis=0)) > 600
 
 
-def test_the_same_seed_gives_the_same_images_and_more_begin_with_them(shell, runs, tmp_path):
+def test_the_same_seed_gives_the_same_images_and_more_begin_with_them(tool, runs, tmp_path):
     for name, count, seed in (("a", 30, 5), ("b", 30, 5), ("more", 600, 5), ("other", 30, 6)):
-        assert shell("sample", runs / "gan", count, tmp_path / f"{name}.npz", "--seed", seed).code == 0
+        assert tool("sample", runs / "gan", count, tmp_path / f"{name}.npz", "--seed", seed).code == 0
     a, b, more, other = (arrays(tmp_path / f"{name}.npz")["arr_0"] for name in ("a", "b", "more", "other"))
     assert np.array_equal(a, b) and not np.array_equal(a, other)
     assert np.abs(a.astype(int) - more[:30]).max() <= 1
 
 
-def test_a_folder_has_a_png_each_and_a_second_one_is_refused(shell, runs, tmp_path):
-    assert shell("sample", runs / "gan", 25, f"{tmp_path}/folder/").code == 0
+def test_a_folder_has_a_png_each_and_a_second_one_is_refused(tool, runs, tmp_path):
+    assert tool("sample", runs / "gan", 25, f"{tmp_path}/folder/").code == 0
     files = sorted(path.name for path in (tmp_path / "folder").iterdir())
     assert files == [f"{i:05d}.png" for i in range(25)]
     assert os.stat(tmp_path / "folder").st_mode & 0o777 == 0o777 & ~current_umask()
-    again = shell("sample", runs / "gan", 30, tmp_path / "folder")
+    again = tool("sample", runs / "gan", 30, tmp_path / "folder")
     assert again.code == 5 and "not empty" in again.lines[-1]
     assert len(list((tmp_path / "folder").iterdir())) == 25
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".tmp")]
@@ -101,8 +101,8 @@ def current_umask():
     return mask
 
 
-def test_a_class_that_was_asked_for(shell, runs, tmp_path):
-    assert shell("sample", runs / "cgan", 12, tmp_path / "sevens.npz", "--class", 7).code == 0
+def test_a_class_that_was_asked_for(tool, runs, tmp_path):
+    assert tool("sample", runs / "cgan", 12, tmp_path / "sevens.npz", "--class", 7).code == 0
     found = arrays(tmp_path / "sevens.npz")
     assert (found["arr_1"] == 7).all() and found["arr_1"].shape == (12,)
     G = load_generator(runs / "cgan")
@@ -111,19 +111,19 @@ def test_a_class_that_was_asked_for(shell, runs, tmp_path):
     assert np.abs(images[:, 0].numpy().astype(int) - found["arr_0"][..., 0]).max() <= 1
 
 
-def test_without_a_class_all_come_in_turn_and_folders_carry_them(shell, runs, tmp_path):
-    assert shell("sample", runs / "cgan", 40, tmp_path / "all.npz").code == 0
+def test_without_a_class_all_come_in_turn_and_folders_carry_them(tool, runs, tmp_path):
+    assert tool("sample", runs / "cgan", 40, tmp_path / "all.npz").code == 0
     assert np.array_equal(arrays(tmp_path / "all.npz")["arr_1"], np.arange(40) % 10)
-    assert shell("sample", runs / "cgan", 40, tmp_path / "folder").code == 0
+    assert tool("sample", runs / "cgan", 40, tmp_path / "folder").code == 0
     assert {path.name for path in (tmp_path / "folder").iterdir()} == set("0123456789")
     assert data.load(str(tmp_path / "folder")).classes == tuple("0123456789")
-    assert shell("sample", runs / "cgan", 40, tmp_path / "grid.png").code == 0
+    assert tool("sample", runs / "cgan", 40, tmp_path / "grid.png").code == 0
     with Image.open(tmp_path / "grid.png") as picture:
         assert picture.width == 10 * 58 + 2  # a class a column
 
 
-def test_interpolation_goes_from_one_image_to_the_next(shell, runs, tmp_path):
-    assert shell("sample", runs / "gan", 20, tmp_path / "walk.npz", "--interpolate").code == 0
+def test_interpolation_goes_from_one_image_to_the_next(tool, runs, tmp_path):
+    assert tool("sample", runs / "gan", 20, tmp_path / "walk.npz", "--interpolate").code == 0
     found = arrays(tmp_path / "walk.npz")["arr_0"].astype(float)
     assert len(found) == 20
     steps = np.abs(np.diff(found[:17], axis=0)).mean((1, 2, 3))
@@ -132,15 +132,15 @@ def test_interpolation_goes_from_one_image_to_the_next(shell, runs, tmp_path):
 
 
 @pytest.mark.parametrize("result", ["samples.npz", "folder"])
-def test_what_was_written_can_be_trained_on(shell, runs, tmp_path, result):
-    assert shell("sample", runs / "cgan", 220, tmp_path / result).code == 0
+def test_what_was_written_can_be_trained_on(tool, shell, runs, tmp_path, result):
+    assert tool("sample", runs / "cgan", 220, tmp_path / result).code == 0
     options = ("--dataset", tmp_path / result, "--epochs", 1, "--batch-size", 20)
     done = shell("cgan", "2e-4", "2e-4", "0.5", tmp_path / "run", *options)
     assert done.code == 0, done.err
 
 
-def test_ten_thousand_images_can_be_one_grid(shell, runs, tmp_path):
-    assert shell("sample", runs / "gan", 10_000, tmp_path / "grid.png").code == 0
+def test_ten_thousand_images_can_be_one_grid(tool, runs, tmp_path):
+    assert tool("sample", runs / "gan", 10_000, tmp_path / "grid.png").code == 0
     with Image.open(tmp_path / "grid.png") as picture:
         assert picture.size == (100 * 58 + 2, 100 * 58 + 2)
 
@@ -161,16 +161,16 @@ def test_ten_thousand_images_can_be_one_grid(shell, runs, tmp_path):
         (("nowhere", 64, "a.png"), 5, "no run there"),
     ],
 )
-def test_what_cannot_be_sampled_is_one_line_and_a_code(shell, runs, tmp_path, monkeypatch, arguments, code, said):
+def test_what_cannot_be_sampled_is_one_line_and_a_code(tool, runs, tmp_path, monkeypatch, arguments, code, said):
     monkeypatch.chdir(tmp_path)
     run, *others = arguments
-    done = shell("sample", runs / run, *others)
+    done = tool("sample", runs / run, *others)
     assert done.code == code and said in done.lines[-1] and len(done.lines) == 1, done.err
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("state", ["running", "killed"])
-def test_a_run_that_trains_is_sampled_without_disturbing_it(shell, tmp_path, state):
+def test_a_run_that_trains_is_sampled_without_disturbing_it(tool, tmp_path, state):
     folder = tmp_path / "run"
     options = (*DIGITS, "--epochs", 100_000, "--checkpoint-every", "0.5s", "--ema", "0.9")
     training = subprocess.Popen(command("gan", "2e-4", "2e-4", "0.5", folder, *options), stderr=subprocess.PIPE)
@@ -181,7 +181,7 @@ def test_a_run_that_trains_is_sampled_without_disturbing_it(shell, tmp_path, sta
         if state == "killed":
             training.kill()
             training.wait()
-        done = shell("sample", folder, 8, tmp_path / "samples.npz")
+        done = tool("sample", folder, 8, tmp_path / "samples.npz")
         assert done.code == 0, done.err
         assert arrays(tmp_path / "samples.npz")["arr_0"].shape == (8, 8, 8, 1)
         assert (state == "running") == (training.poll() is None)
@@ -190,11 +190,11 @@ def test_a_run_that_trains_is_sampled_without_disturbing_it(shell, tmp_path, sta
         training.communicate()
 
 
-def test_sampling_takes_no_lock(shell, runs, tmp_path, monkeypatch):
+def test_sampling_takes_no_lock(tool, runs, tmp_path, monkeypatch):
     monkeypatch.setattr(RunFolder, "lock", None)  # whoever locks fails
     assert load_generator(runs / "gan") is not None
     before = {path: path.stat().st_mtime_ns for path in (runs / "gan").iterdir()}
-    assert shell("sample", runs / "gan", 8, tmp_path / "a.png").code == 0
+    assert tool("sample", runs / "gan", 8, tmp_path / "a.png").code == 0
     assert before == {path: path.stat().st_mtime_ns for path in (runs / "gan").iterdir()}
 
 
@@ -215,7 +215,7 @@ def test_a_stopped_run_that_goes_on_is_sampled_from_its_checkpoint(runs, tmp_pat
 
 
 @pytest.mark.parametrize("source", ["folder", "zip", "npz", "file"])
-def test_given_images_are_translated_one_each(shell, runs, tmp_path, source):
+def test_given_images_are_translated_one_each(tool, runs, tmp_path, source):
     photos = tmp_path / "photos"
     write_pictures(photos / "more", 3, size=(40, 30))
     shutil.copy(photos / "more" / "0000.png", photos / "single.png")
@@ -225,7 +225,7 @@ def test_given_images_are_translated_one_each(shell, runs, tmp_path, source):
             archive.write(file, file.relative_to(photos))
         archive.write(photos / "single.png", "../../outside.png")
     np.savez(given["npz"], np.zeros((4, 32, 32, 3), np.uint8))
-    done = shell("sample", runs / "pairs", "--input", given[source], tmp_path / "results")
+    done = tool("sample", runs / "pairs", "--input", given[source], tmp_path / "results")
     assert done.code == 0, done.err
     files = {file.relative_to(tmp_path / "results").as_posix() for file in (tmp_path / "results").rglob("*.png")}
     inside = {"single.png", *(f"more/000{i}.png" for i in range(3))}
@@ -236,19 +236,19 @@ def test_given_images_are_translated_one_each(shell, runs, tmp_path, source):
         assert picture.size == (32, 32) and picture.mode == "L"
 
 
-def test_translations_stand_beside_their_inputs_in_a_grid(shell, runs, tmp_path):
+def test_translations_stand_beside_their_inputs_in_a_grid(tool, runs, tmp_path):
     write_pictures(tmp_path / "photos", 6, size=(32, 32))
-    assert shell("sample", runs / "pairs", "--input", tmp_path / "photos", tmp_path / "grid.png", "--as-is").code == 0
+    assert tool("sample", runs / "pairs", "--input", tmp_path / "photos", tmp_path / "grid.png", "--as-is").code == 0
     with Image.open(tmp_path / "grid.png") as picture, Image.open(tmp_path / "photos" / "0000.png") as photo:
         assert picture.size == (8 * 66 + 2, 2 * 66 + 2)
         first = np.asarray(picture)[2:66:2, 2:66:2].astype(int)
         assert np.abs(first - np.asarray(photo.convert("L")).astype(int)).max() <= 1
 
 
-def test_a_damaged_input_is_named(shell, runs, tmp_path):
+def test_a_damaged_input_is_named(tool, runs, tmp_path):
     write_pictures(tmp_path / "photos", 2)
     (tmp_path / "photos" / "0001.png").write_bytes(b"no image")
-    done = shell("sample", runs / "pairs", "--input", tmp_path / "photos", tmp_path / "results")
+    done = tool("sample", runs / "pairs", "--input", tmp_path / "photos", tmp_path / "results")
     assert done.code == 3 and "0001.png" in done.lines[-1]
     assert not (tmp_path / "results").exists()
 
@@ -277,16 +277,16 @@ def test_samples_stand_beside_their_nearest_training_images(scored):
     assert not (scored[0] / "pairs" / "nearest.png").exists()
 
 
-def test_scoring_again_gives_the_same_and_replaces_it(shell, scored, tmp_path):
+def test_scoring_again_gives_the_same_and_replaces_it(tool, scored, tmp_path):
     shutil.copytree(scored[0] / "gan", tmp_path / "gan")
     first = (tmp_path / "gan" / "scores.json").read_bytes()
-    assert shell("evaluate", tmp_path / "gan").code == 0
+    assert tool("evaluate", tmp_path / "gan").code == 0
     assert (tmp_path / "gan" / "scores.json").read_bytes() == first
 
 
-def test_other_features_stand_beside_the_first(shell, scored, tmp_path):
+def test_other_features_stand_beside_the_first(tool, scored, tmp_path):
     shutil.copytree(scored[0] / "gan", tmp_path / "gan")
-    done = shell("evaluate", tmp_path / "gan", "--features", "pca", "--samples", 60)
+    done = tool("evaluate", tmp_path / "gan", "--features", "pca", "--samples", 60)
     assert done.code == 0, done.err
     entries = RunFolder(tmp_path / "gan").scores()
     assert [entry["samples"] for entry in entries] == [180, 60] or len(entries) == 2
@@ -294,29 +294,29 @@ def test_other_features_stand_beside_the_first(shell, scored, tmp_path):
     assert len(done.out.strip().split("\n\n")) == 2 and "PCA of pixels" in done.out
 
 
-def test_parzen_is_printed_beside_the_papers(shell, scored, tmp_path):
+def test_parzen_is_printed_beside_the_papers(tool, scored, tmp_path):
     shutil.copytree(scored[0] / "gan", tmp_path / "gan")
-    done = shell("evaluate", tmp_path / "gan", "--parzen")
+    done = tool("evaluate", tmp_path / "gan", "--parzen")
     assert "225 ± 2" in done.out and "132 ± 1.8" in done.out and "Parzen" in done.out
     scores = RunFolder(tmp_path / "gan").scores()[-1]["scores"]
     assert np.isfinite(scores["parzen"]) and scores["parzen_error"] > 0 and 0.1 <= scores["parzen_sigma"] <= 1
 
 
-def test_a_run_that_cannot_be_scored_is_named_and_the_others_are_scored(shell, runs, tmp_path):
+def test_a_run_that_cannot_be_scored_is_named_and_the_others_are_scored(tool, runs, tmp_path):
     shutil.copytree(runs / "gan", tmp_path / "good")
     shutil.copytree(runs / "gan", tmp_path / "bad")
     content = bytearray((tmp_path / "bad" / "generator.safetensors").read_bytes())
     content[-9] ^= 1
     (tmp_path / "bad" / "generator.safetensors").write_bytes(content)
     (tmp_path / "notes.txt").write_text("mine")
-    done = shell("evaluate", *sorted(tmp_path.iterdir()))
+    done = tool("evaluate", *sorted(tmp_path.iterdir()))
     assert done.code == 5
     assert any("bad" in line and "SHA-256" in line for line in done.lines)
     assert "good" in done.out and not (tmp_path / "bad" / "scores.json").exists()
 
 
-def test_evaluate_without_a_run_is_one_line(shell, tmp_path):
-    done = shell("evaluate", tmp_path)
+def test_evaluate_without_a_run_is_one_line(tool, tmp_path):
+    done = tool("evaluate", tmp_path)
     assert done.code == 5 and "no run there" in done.lines[-1]
 
 
@@ -344,10 +344,10 @@ def test_scores_on_the_way_change_nothing_but_the_log(shell, runs, tmp_path):
     assert losses == [{k: row[k] for k in ("epoch", "d_loss", "g_loss")} for row in RunFolder(runs / "gan").log()]
 
 
-def test_the_last_score_on_the_way_is_what_evaluate_says(shell, tmp_path):
+def test_the_last_score_on_the_way_is_what_evaluate_says(tool, shell, tmp_path):
     options = (*DIGITS, "--epochs", 2, "--evaluate-every", 2, "--precision", "fp32", "--ema", "0.9")
     assert shell("gan", "2e-4", "2e-4", "0.5", tmp_path / "gan", *options).code == 0
-    assert shell("evaluate", tmp_path / "gan").code == 0
+    assert tool("evaluate", tmp_path / "gan").code == 0
     scores = RunFolder(tmp_path / "gan").scores()[0]["scores"]
     row = RunFolder(tmp_path / "gan").log()[-1]
     assert row["frechet"] == pytest.approx(scores["frechet"], rel=1e-3)
@@ -388,8 +388,8 @@ def test_a_run_that_the_clock_ends_has_a_grid_of_its_end(shell, tmp_path):
 
 
 @pytest.fixture
-def compared(shell, scored, tmp_path):
-    done = shell("compare", scored[0], "--output", tmp_path)
+def compared(tool, scored, tmp_path):
+    done = tool("compare", scored[0], "--output", tmp_path)
     assert done.code == 0, done.err
     return tmp_path, done.out
 
@@ -410,8 +410,8 @@ def test_compare_writes_a_picture_a_table_and_a_page(compared, scored):
     assert rows["pairs"]["frechet"] == "" and rows["pairs"]["ssim"]
 
 
-def test_the_picture_has_the_runs_own_samples_side_by_side(shell, runs, tmp_path):
-    done = shell("compare", runs / "gan", runs / "gan-1", "--output", tmp_path)
+def test_the_picture_has_the_runs_own_samples_side_by_side(tool, runs, tmp_path):
+    done = tool("compare", runs / "gan", runs / "gan-1", "--output", tmp_path)
     assert done.code == 0, done.err
     with Image.open(tmp_path / "comparison.png") as picture:
         pixels = np.asarray(picture.convert("L")).astype(int)
@@ -422,14 +422,14 @@ def test_the_picture_has_the_runs_own_samples_side_by_side(shell, runs, tmp_path
         assert any(np.array_equal(pixels[y : y + 60, x : x + 60], wanted) for y, x in places)
 
 
-def test_compare_writes_beside_the_runs(shell, runs, tmp_path):
+def test_compare_writes_beside_the_runs(tool, runs, tmp_path):
     shutil.copytree(runs / "gan", tmp_path / "out" / "gan")
-    done = shell("compare", tmp_path / "out" / "gan")
+    done = tool("compare", tmp_path / "out" / "gan")
     assert done.code == 0 and "no scores yet: python evaluate.py" in done.out
     assert (tmp_path / "out" / "comparison.html").exists()
 
 
-def test_damaged_and_half_finished_runs_are_shown_for_what_they_are(shell, runs, tmp_path):
+def test_damaged_and_half_finished_runs_are_shown_for_what_they_are(tool, runs, tmp_path):
     home = tmp_path / "out"
     for name in ("good", "no-grids", "no-log", "broken-grid", "broken"):
         shutil.copytree(runs / "gan", home / name)
@@ -440,7 +440,7 @@ def test_damaged_and_half_finished_runs_are_shown_for_what_they_are(shell, runs,
         (home / "broken" / name).write_bytes(b"{")
     (home / "begun").mkdir()
     (home / "begun" / "run.json").write_bytes((runs / "gan" / "run.json").read_bytes())
-    done = shell("compare", home)
+    done = tool("compare", home)
     assert done.code == 5
     assert any("left out" in line and "broken" in line for line in done.lines)
     page = (home / "comparison.html").read_text()
@@ -449,27 +449,27 @@ def test_damaged_and_half_finished_runs_are_shown_for_what_they_are(shell, runs,
         assert picture.width > 600
 
 
-def test_no_run_at_all_is_refused(shell, tmp_path):
+def test_no_run_at_all_is_refused(tool, tmp_path):
     (tmp_path / "empty").mkdir()
-    done = shell("compare", tmp_path / "empty")
+    done = tool("compare", tmp_path / "empty")
     assert done.code == 5 and "no run there" in done.lines[-1]
     assert not list((tmp_path / "empty").iterdir())
 
 
-def test_old_runs_are_passed_over(shell, runs, tmp_path):
+def test_old_runs_are_passed_over(tool, runs, tmp_path):
     shutil.copytree(runs / "gan", tmp_path / "gan")
     shutil.copytree(runs / "gan", tmp_path / ".old" / "gan-1")
-    done = shell("compare", tmp_path)
+    done = tool("compare", tmp_path)
     assert done.code == 0 and "gan-1" not in done.out
 
 
-def test_runs_without_a_common_epoch_are_shown_at_their_ends(shell, runs, tmp_path):
+def test_runs_without_a_common_epoch_are_shown_at_their_ends(tool, runs, tmp_path):
     shutil.copytree(runs / "gan", tmp_path / "a")
     shutil.copytree(runs / "gan-1", tmp_path / "b")
     for name in ("epoch-0002.png", "epoch-0003.png"):
         (tmp_path / "a" / "samples" / name).unlink()
     (tmp_path / "b" / "samples" / "epoch-0001.png").unlink()
-    done = shell("compare", tmp_path)
+    done = tool("compare", tmp_path)
     assert done.code == 0, done.err
     with Image.open(tmp_path / "comparison.png") as picture:
         assert picture.height > 464
@@ -483,9 +483,9 @@ def test_a_silent_run_is_not_called_running():
     assert report.state_of(run, at + 3600) == "no sign of life for 60 min"
 
 
-def test_an_unwritable_output_is_one_line(shell, runs, tmp_path):
+def test_an_unwritable_output_is_one_line(tool, runs, tmp_path):
     (tmp_path / "file").write_text("")
-    done = shell("compare", runs / "gan", "--output", tmp_path / "file" / "x")
+    done = tool("compare", runs / "gan", "--output", tmp_path / "file" / "x")
     assert done.code == 5 and "cannot write" in done.lines[-1]
 
 
