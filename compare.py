@@ -145,11 +145,14 @@ def rows(runs: Sequence["Run"]) -> bytes:
 
 
 def common_epochs(runs: Sequence["Run"]) -> list[float]:
-    """Up to 5 of the epochs that all runs have a grid of, the last among them; else of those that most have."""
+    """Up to 5 of the epochs that all runs have a grid of, the last among them.
+
+    A run that is not through its first epoch is not asked; where the others have none in common, what most have counts.
+    """
     from common import page
 
     sets = [{round(epoch, 2) for epoch, _ in page.frames_of(run)} for run in runs]
-    sets = [epochs for epochs in sets if epochs]
+    sets = [epochs for epochs in sets if epochs and max(epochs) >= 1] or [epochs for epochs in sets if epochs]
     everywhere = set.intersection(*sets) if sets else set()
     if not everywhere:
         everywhere = {epoch for epochs in sets for epoch in epochs if sum(epoch in one for one in sets) > len(sets) / 2}
@@ -187,7 +190,7 @@ def picture(runs: Sequence["Run"]) -> bytes:
     heads = []
     for run in runs:
         scored = next((entry["scores"] for entry in reversed(run.scores.values())), {})
-        first = next((name for name in ("frechet", "l1") if scored.get(name) is not None), None)
+        first = next((name for name in ("frechet", "held_out_l1") if scored.get(name) is not None), None)
         score = f"{report.title_of(first)} {report.format_score(first, scored[first])}" if first else "not scored"
         collapsed = ", collapsed" if report.collapsed(run) else ""
         data = report.basename(run.record["dataset"]["name"])

@@ -109,9 +109,7 @@ def sample(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any] |
         elif not arguments.interpolate and G.classes <= MOST_COLUMNS:
             columns = G.classes
     elif arguments.label is not None:
-        raise BadArgument(
-            f"--class {arguments.label}: {arguments.run} was not told of classes, as those of cgan.py are"
-        )
+        raise BadArgument(f"--class {arguments.label}: {arguments.run} knows no classes, as runs of cgan.py do")
     if arguments.interpolate:
         columns = COLUMNS
         z = sampling.walk(sampling.latents(-(-count // COLUMNS), G.z_dim, arguments.seed))[:count]

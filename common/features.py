@@ -148,7 +148,8 @@ def read_network(file: Path) -> tuple[Classifier, dict[str, Any]]:
             weights = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 (not a dict)
         if about["sha256"] != weights_digest(weights):
             raise ValueError("its SHA-256 does not match")
-        network = Classifier(tuple(about["shape"]), about["classes"])
+        with torch.random.fork_rng([]):  # weights are drawn, to be overwritten
+            network = Classifier(tuple(about["shape"]), about["classes"])
         network.load_state_dict(weights)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise FolderError(f"{file}: damaged ({str(error).splitlines()[0][:80]}); remove it or fetch it anew") from error

@@ -48,7 +48,7 @@ COLUMNS_OF_SCORES = {
     "parzen": Column("Parzen", 1, 1, "log-likelihood of held-out images under a window on 10,000 samples, nats"),
     "probe": Column("probe", 3, 1, "accuracy of a linear classifier on the encoder's features"),
     "probe_pixels": Column("probe of pixels", 3, 1, "accuracy of the same classifier on raw pixels"),
-    "l1": Column("L1", 4, -1, "mean absolute difference from the truth, of a range of 2"),
+    "held_out_l1": Column("L1", 4, -1, "mean absolute difference from the truth, of a range of 2"),
     "psnr": Column("PSNR", 2, 1, "decibels"),
     "ssim": Column("SSIM", 3, 1, "structural similarity, at most 1"),
     "finds_own": Column("finds own", 3, 1, "share of outputs whose nearest truth, of up to 1,000, is their own"),
@@ -288,10 +288,10 @@ class PairEvaluator:
     def _compare(self, found: Tensor) -> dict[str, float]:
         from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-        ssim = [
-            structural_similarity_index_measure(*(images.float() for images in part), data_range=2.0, reduction="none")
-            for part in zip(found.split(500), self._y.split(500), strict=True)
-        ]
+        # SSIM compares brightness too: its pixels count from black, 0.
+        zero_to_one = ((images + 1) / 2 for images in (found, self._y))
+        parts = zip(*(images.split(500) for images in zero_to_one), strict=True)
+        ssim = [structural_similarity_index_measure(*part, data_range=1.0, reduction="none") for part in parts]
         psnr = peak_signal_noise_ratio(found, self._y, data_range=2.0, reduction="none", dim=(1, 2, 3))
         few = min(len(found), FOUND_AMONG)
         some, truth = (
@@ -300,7 +300,7 @@ class PairEvaluator:
         )
         own = torch.cdist(some, truth, p=1).argmin(1) == torch.arange(few)
         return {
-            "l1": (found - self._y).abs().mean().item(),
+            "held_out_l1": (found - self._y).abs().mean().item(),
             "psnr": psnr.mean().item(),
             "ssim": torch.cat([values.flatten() for values in ssim]).mean().item(),
             "finds_own": own.float().mean().item(),
@@ -338,14 +338,19 @@ def linear_probe(encode: Callable[[Tensor], Tensor], real: data.Dataset) -> tupl
                 torch.cat([features(floats(part)) for part in np.array_split(images, -(-len(images) // 500))]).numpy()
                 for images in (real.images[train], real.held_out[test])
             ]
-        probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
+        probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, tol=1e-3, max_iter=2000))
         probe.fit(sides[0], real.labels[train])
         found.append(float(probe.score(sides[1], real.held_out_labels[test])))
     return found[0], found[1]
 
 
-def collapse(scores: Mapping[str, float | None], reference: Mapping[str, float | None]) -> str:
-    """What says that a generator makes but a few images or kinds of them, next to what real images score; or ''."""
+def collapse(scores: Mapping[str, float | None], reference: Mapping[str, float | None]) -> str | None:
+    """What says that a generator makes but a few images or kinds of them, next to what real images score; or ''.
+
+    None for translations, which are as varied as their inputs.
+    """
+    if "coverage" not in scores:
+        return None
     coverage, mark = scores.get("coverage"), reference.get("coverage")
     if coverage is not None and mark and coverage < COLLAPSED * mark:
         return f"covers {coverage:.1%} of the real images"

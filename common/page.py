@@ -108,6 +108,7 @@ def _facts(run: report.Run, group: int, room: float, now: float) -> dict[str, An
         "state": report.state_of(run, now),
         "kind": record["state"],
         "collapsed": report.collapsed(run),
+        "scored": bool(run.scores),
         "epochs": f"{run.epochs:.4g}",
         "images": record["images"],
         "steps": record["steps"],
@@ -157,7 +158,7 @@ def _tables(groups: Sequence[Sequence[report.Run]]) -> list[dict[str, Any]]:
                 "lines": lines,
                 "best": {name: number for name, (_, number) in best.items()},
                 "reference": [report.format_score(name, reference.get(name)) for name in columns],
-                "reference_is": "the inputs, untranslated" if "l1" in reference else "real images",
+                "reference_is": "the inputs, untranslated" if "held_out_l1" in reference else "real images",
                 "accuracy": next(run.scores[terms]["features"]["accuracy"] for run in runs if terms in run.scores),
             }
         )

@@ -66,13 +66,14 @@ class Run:
         return max(self.record["epochs_done"], self.log[-1]["epoch"] if self.log else 0)
 
     @property
-    def generator_steps(self) -> int:
-        return round(self.when(math.inf)["generator_steps"])
-
-    @property
     def steps_per_generator_step(self) -> int:
+        """Of the discriminator."""
         last = self.log[-1] if self.log else {}
         return round(last["step"] / last["generator_steps"]) if last.get("generator_steps") else 1
+
+    @property
+    def generator_steps(self) -> int:
+        return self.record["steps"] // self.steps_per_generator_step
 
     @property
     def kind(self) -> tuple:
@@ -97,8 +98,8 @@ def state_of(run: Run, now: float) -> str:
 
 
 def collapsed(run: Run) -> str | None:
-    """What the newest scores say of it: '' for no, None where there are none."""
-    return next((entry.get("collapsed", "") for entry in reversed(run.scores.values())), None)
+    """What the newest scores say of it: '' for no, None where they do not say."""
+    return next((entry.get("collapsed") for entry in reversed(run.scores.values())), None)
 
 
 def is_stale(run: Run, terms: Terms) -> bool:
@@ -176,7 +177,7 @@ def score_tables(runs: Sequence[Run]) -> str:
             lines.append([name_of(group), images_scored(entries[0]), *cells])
         reference = next((run.scores[terms]["reference"] for run in runs if terms in run.scores), {})
         if reference:
-            mark = "inputs untranslated" if "l1" in reference else "real images"
+            mark = "inputs untranslated" if "held_out_l1" in reference else "real images"
             lines.append([mark, "", *(format_score(name, reference.get(name)) for name in columns)])
         titles = ["", "images shown", *(COLUMNS_OF_SCORES[name].title for name in columns)]
         parts.append(f"{terms}\n{table(titles, lines)}")

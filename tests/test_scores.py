@@ -320,18 +320,18 @@ def test_pairs_by_hand():
             return y[self.turn : self.turn + 1] + 0.1
 
     scores = evaluator.score(Nearly())
-    assert scores["l1"] == pytest.approx(0.1, rel=1e-4)
+    assert scores["held_out_l1"] == pytest.approx(0.1, rel=1e-4)
     assert scores["psnr"] == pytest.approx(10 * math.log10(2**2 / 0.1**2), rel=1e-4)
     assert scores["finds_own"] == 1
     assert 0.9 < scores["ssim"] < 1
 
 
 def test_ssim_of_flat_images_by_hand():
-    # Of constant images only the luminance term is left: (2ab + c1) / (a^2 + b^2 + c1), c1 = (0.01 * 2)^2.
+    # Of constant images only the luminance term is left: (2ab + c1) / (a^2 + b^2 + c1), c1 = 0.01^2.
     flat = np.full((6, 2, 32, 32), 255, np.uint8)
     flat[:, 0] = 204
     real = data.Dataset("pairs", flat, None, flat, None, (), "")
-    a, b, c = 204 / 127.5 - 1, 1.0, 0.02**2
+    a, b, c = 204 / 255, 1.0, 0.01**2
     expected = (2 * a * b + c) / (a * a + b * b + c)
     evaluator = metrics.PairEvaluator(real, "side by side", "AtoB")
     assert evaluator.reference()["ssim"] == pytest.approx(expected, rel=1e-3)
@@ -373,11 +373,11 @@ def run_of(name, *entries, seed=0, script="gan"):
 @pytest.mark.parametrize("other", [{"samples": 200}, {"sha256": "c" * 64}, {"split": "c" * 64}])
 def test_scores_that_differ_in_terms_never_share_a_table(other):
     text = report.score_tables(
-        [run_of("one", entry(frechet=1.0)), run_of("two", entry(frechet=2.0, **other), script="b")]
+        [run_of("first", entry(frechet=1.0)), run_of("second", entry(frechet=2.0, **other), script="b")]
     )
     tables = text.split("\n\n")
     assert len(tables) == 2
-    assert "one" in tables[0] and "two" not in tables[0] and "two" in tables[1]
+    assert "first" in tables[0] and "second" not in tables[0] and "second" in tables[1]
 
 
 def test_runs_that_differ_by_their_seed_are_one_line_with_mean_and_spread():

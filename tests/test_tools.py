@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -223,15 +224,16 @@ def test_given_images_are_translated_one_each(tool, runs, tmp_path, source):
     with zipfile.ZipFile(given["zip"], "w") as archive:
         for file in photos.rglob("*.png"):
             archive.write(file, file.relative_to(photos))
-        archive.write(photos / "single.png", "../../outside.png")
+        archive.writestr("../../outside.png", (photos / "single.png").read_bytes())
+        archive.writestr("/absolute.png", (photos / "single.png").read_bytes())
     np.savez(given["npz"], np.zeros((4, 32, 32, 3), np.uint8))
     done = tool("sample", runs / "pairs", "--input", given[source], tmp_path / "results")
     assert done.code == 0, done.err
     files = {file.relative_to(tmp_path / "results").as_posix() for file in (tmp_path / "results").rglob("*.png")}
     inside = {"single.png", *(f"more/000{i}.png" for i in range(3))}
-    expected = {"file": {"single.png"}, "npz": {f"0000{i}.png" for i in range(4)}, "zip": inside | {"outside.png"}}
+    expected = {"file": {"single.png"}, "npz": {f"0000{i}.png" for i in range(4)}, "zip": inside | {"absolute.png"}}
     assert files == expected.get(source, inside)
-    assert not (tmp_path.parent / "outside.png").exists()
+    assert not (tmp_path.parent / "outside.png").exists() and not Path("/absolute.png").exists()
     with Image.open(tmp_path / "results" / min(files)) as picture:
         assert picture.size == (32, 32) and picture.mode == "L"
 
@@ -267,7 +269,7 @@ def test_every_run_has_its_scores_and_one_table_for_what_can_be_compared(scored)
     assert {"frechet", "kernel", "precision", "recall", "density", "coverage", "class_kl"} <= set(scores["gan"])
     assert {"as_asked", "worst_class_coverage"} <= set(scores["cgan"])
     assert scores["ebgan"]["probe_pixels"] > 0.9 and 0.1 < scores["ebgan"]["probe"] <= 1
-    assert set(scores["pairs"]) == {"l1", "psnr", "ssim", "finds_own"}
+    assert set(scores["pairs"]) == {"held_out_l1", "psnr", "ssim", "finds_own"}
     assert entries["gan"][0]["step"] == RunFolder(home / "gan").record()["steps"]
 
 
@@ -358,7 +360,8 @@ def test_translations_are_scored_on_the_way(shell, tmp_path):
     options = (*DIGITS, "--epochs", 1, "--width", 4, "--batch-size", 64, "--evaluate-every", 1)
     done = shell("pix2pix", "2e-4", "2e-4", "0.5", tmp_path / "pairs", *options)
     assert done.code == 0, done.err
-    assert {"psnr", "ssim"} <= set(RunFolder(tmp_path / "pairs").log()[-1])
+    row = RunFolder(tmp_path / "pairs").log()[-1]
+    assert {"psnr", "ssim", "l1", "held_out_l1"} <= set(row)
 
 
 # --- the end of a run, and a time limit
