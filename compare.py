@@ -15,6 +15,7 @@ import csv
 import io
 import os
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,9 +41,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> int:
     """Writes the three files; returns the exit code of a run that could not be read, or 0."""
-    from common import page, report
+    from common import data, page, report
     from common.run import find_runs, write_result
 
+    data.point_caches_here()
     folders = find_runs(arguments.runs)
     runs, code = [], 0
     for folder, name in zip(folders, report.names_of(folders), strict=True):
@@ -101,10 +103,18 @@ def overview(runs: Sequence["Run"]) -> str:
 
 
 def rows(runs: Sequence["Run"]) -> bytes:
-    """comparison.csv: a row for each run and each set of scores that may be compared, with the settings that differ."""
+    """comparison.csv: a row a run, with the settings that differ.
+
+    Scores that cannot be compared have columns of their own, which say what they are of.
+    """
     from common import report
 
+    terms = list(dict.fromkeys(terms for run in runs for terms in run.scores))
     names = report.shown(entry["scores"] for run in runs for entry in run.scores.values())
+    columns = {}
+    for name in names:
+        having = [one for one in terms if any(name in run.scores.get(one, {}).get("scores", {}) for run in runs)]
+        columns |= {(name, one): name if len(having) == 1 else f"{name} ({one})" for one in having}
     settings = [report.settings_of(run) for run in runs]
     keys = dict.fromkeys(key for one in settings for key in one)
     differing = [key for key in keys if len({str(one.get(key)) for one in settings}) > 1 and key != "script"]
@@ -122,21 +132,23 @@ def rows(runs: Sequence["Run"]) -> bytes:
             "images": record["images"],
             "generator_steps": run.generator_steps,
             "seconds": record["seconds"],
-            **{key: own.get(key) for key in differing},
+            **{f"--{key.replace('_', '-')}": own.get(key) for key in differing},
         }
-        for terms, entry in run.scores.items() or [(None, {})]:
-            compared = {}
-            if terms is not None:
-                compared = {
-                    "samples": terms.samples,
-                    "real_images": terms.real,
-                    "split": terms.split,
-                    "split_sha256": terms.sha256[1],
-                    "features": terms.features,
-                    "features_sha256": terms.sha256[0],
-                    "images_when_scored": entry.get("images"),
-                }
-            found.append({**about, **compared, **{name: entry.get("scores", {}).get(name) for name in names}})
+        if len(run.scores) == 1:
+            (own_terms, entry), *_ = run.scores.items()
+            about |= {
+                "samples": own_terms.samples,
+                "real_images": own_terms.real,
+                "split": own_terms.split,
+                "split_sha256": own_terms.sha256[1],
+                "features": own_terms.features,
+                "features_sha256": own_terms.sha256[0],
+                "images_when_scored": entry.get("images"),
+            }
+        scores = {
+            title: run.scores[one]["scores"].get(name) for (name, one), title in columns.items() if one in run.scores
+        }
+        found.append(about | scores)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(key for row in found for key in row)), lineterminator="\n")
     writer.writeheader()
@@ -149,14 +161,26 @@ def common_epochs(runs: Sequence["Run"]) -> list[float]:
 
     A run that is not through its first epoch is not asked; where the others have none in common, what most have counts.
     """
-    from common import page
+    from common import images, page
 
     sets = [{round(epoch, 2) for epoch, _ in page.frames_of(run)} for run in runs]
     sets = [epochs for epochs in sets if epochs and max(epochs) >= 1] or [epochs for epochs in sets if epochs]
     everywhere = set.intersection(*sets) if sets else set()
     if not everywhere:
         everywhere = {epoch for epochs in sets for epoch in epochs if sum(epoch in one for one in sets) > len(sets) / 2}
-    return page.evenly(sorted(everywhere), MOST_ROWS)
+    return images.evenly(sorted(everywhere), MOST_ROWS)
+
+
+def main_score(run: "Run", runs: Sequence["Run"]) -> str:
+    """The run's Fréchet distance, or L1 of translations, if it is on the terms that most of the runs have."""
+    from common import report
+
+    for name in ("frechet", "held_out_l1"):
+        having = Counter(one for other in runs for one, entry in other.scores.items() if name in entry["scores"])
+        terms = having.most_common(1)[0][0] if having else None
+        if terms in run.scores:
+            return f"{report.title_of(name)} {report.format_score(name, run.scores[terms]['scores'][name])}"
+    return "scored otherwise" if run.scores else "not scored"
 
 
 def picture(runs: Sequence["Run"]) -> bytes:
@@ -189,12 +213,9 @@ def picture(runs: Sequence["Run"]) -> bytes:
         found.append(("the last", [cell(run, None) for run in runs]))
     heads = []
     for run in runs:
-        scored = next((entry["scores"] for entry in reversed(run.scores.values())), {})
-        first = next((name for name in ("frechet", "held_out_l1") if scored.get(name) is not None), None)
-        score = f"{report.title_of(first)} {report.format_score(first, scored[first])}" if first else "not scored"
         collapsed = ", collapsed" if report.collapsed(run) else ""
         data = report.basename(run.record["dataset"]["name"])
-        heads.append((run.name, f"{data}, {report.state_of(run, time.time())}", f"{score}{collapsed}"))
+        heads.append((run.name, f"{data}, {report.state_of(run, time.time())}", f"{main_score(run, runs)}{collapsed}"))
     return images.sheet(heads, found)
 
 

@@ -98,7 +98,7 @@ class Scorer:
             "images": None if step is None else step * record["settings"]["batch_size"],
         }
         terms = metrics.Terms.of(entry)
-        run.write_scores([*(old for old in run.scores() if metrics.Terms.of(old) != terms), entry])
+        run.write_scores([*(old for old in run.scores() if terms_of(old) not in (None, terms)), entry])
         say(f"{folder}: scored in {time.monotonic() - began:.0f} s")
 
     def _evaluator(self, record: dict[str, Any]) -> tuple[Any, Any, dict[str, float | None]]:
@@ -118,9 +118,19 @@ class Scorer:
             if real.fingerprint != record["dataset"]["fingerprint"]:
                 say(f"{real.name}: its training images are not those that the run was trained on")
             a = self._arguments
-            evaluator = metrics.evaluator_for(kept, real, a.samples, a.features, a.split, a.data_root)
+            evaluator = metrics.evaluator_for(kept, real, a.samples, a.features, a.split, a.data_root, self._device)
             self._known[key] = real, evaluator, evaluator.reference()
         return self._known[key]
+
+
+def terms_of(entry: Any) -> Any:
+    """What the entry may be compared with, or None for one of another version."""
+    from common import metrics
+
+    try:
+        return metrics.Terms.of(entry)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _is_finite(value: float | None) -> bool:
@@ -129,10 +139,11 @@ def _is_finite(value: float | None) -> bool:
 
 def main(arguments: argparse.Namespace) -> int:
     """Scores all runs that can be scored and prints them; returns the first refusal's exit code, or 0."""
-    from common import device, report
+    from common import data, device, report
     from common.run import find_runs
 
     device.keep_freed_memory()
+    data.point_caches_here()
     folders = find_runs(arguments.runs)
     scorer = Scorer(arguments)
     code, scored = 0, []
@@ -143,6 +154,11 @@ def main(arguments: argparse.Namespace) -> int:
         except Refusal as refusal:
             say(f"evaluate.py: {refusal}")
             code = code or refusal.code
+        except Exception as error:  # the others shall have their scores
+            if arguments.debug:
+                raise
+            say(f"evaluate.py: {folder}: failed ({type(error).__name__}: {str(error)[:200]}); --debug shows where")
+            code = code or 1
     runs = [report.Run.read(folder, name) for folder, name in zip(scored, report.names_of(scored), strict=True)]
     if runs:
         print(report.score_tables(runs))

@@ -102,7 +102,7 @@ def sample(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any] |
 
     count, columns, y, names = arguments.count, None, None, ()
     if hasattr(G, "classes"):
-        names = record["dataset"]["classes"] if record else [str(c) for c in range(G.classes)]
+        names = [str(name) for name in record["dataset"]["classes"]] if record else [str(c) for c in range(G.classes)]
         y = torch.arange(count) // (COLUMNS if arguments.interpolate else 1) % G.classes
         if arguments.label is not None:
             y = torch.full((count,), class_of(arguments.label, names))
@@ -112,7 +112,8 @@ def sample(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any] |
         raise BadArgument(f"--class {arguments.label}: {arguments.run} knows no classes, as runs of cgan.py do")
     if arguments.interpolate:
         columns = COLUMNS
-        z = sampling.walk(sampling.latents(-(-count // COLUMNS), G.z_dim, arguments.seed))[:count]
+        # One point more than there are rows: the walk comes back from its last to its first.
+        z = sampling.walk(sampling.latents(count // COLUMNS + 2, G.z_dim, arguments.seed))[:count]
     else:
         z = sampling.latents(count, G.z_dim, arguments.seed)
     found = sampling.draw(G, z, y)
@@ -121,7 +122,10 @@ def sample(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any] |
     elif kind == "npz":
         write_arrays(arguments.result, found, y)
     else:
-        places = [f"{i:05d}" if y is None else f"{names[y[i]]}/{i:05d}" for i in range(count)]
+        # A name that is a path would lead out of the folder.
+        plain = {name for name in names if name not in ("", ".", "..") and Path(name).name == name}
+        folders = [name if name in plain else str(c) for c, name in enumerate(names)]
+        places = [f"{i:05d}" if y is None else f"{folders[y[i]]}/{i:05d}" for i in range(count)]
         write_folder(arguments.result, found, places)
 
 
@@ -147,7 +151,7 @@ def translate(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any
         raise FolderError(f"{arguments.run}: run.json is missing, which says what the run translates")
     settings, (channels, size, _) = record["settings"], record["dataset"]["shape"]
     made, side = pairs.kind_of(record["dataset"]["name"], settings["pairs"]), None
-    if made == pairs.SIDE_BY_SIDE:
+    if channels in (2, 6):  # side by side, wherever the pairs may be by now
         channels, side = channels // 2, pairs.DIRECTIONS.index(settings["direction"])
     images, names = data.load_pictures(arguments.input, size, channels, side)
     x = torch.from_numpy(images.transpose(0, 3, 1, 2)).float().div(127.5).sub(1)
@@ -172,7 +176,9 @@ def write_grid(result: str, found: "np.ndarray", columns: int | None) -> None:
     from common.run import write_result
 
     if columns is None:
-        columns = images.COLUMNS if len(found) <= 64 else math.ceil(math.sqrt(len(found)))
+        # Nearly square, and without a hole at the end where that can be.
+        least = math.ceil(math.sqrt(len(found)))
+        columns = next((n for n in range(least, 2 * least) if len(found) % n == 0), least)
     floats = torch.from_numpy(found).permute(0, 3, 1, 2).float().div(127.5).sub(1)
     write_result(Path(result), images.png(images.grid(floats, min(columns, len(found)))))
     print(f"{result}: a grid of {len(found):,} images")
@@ -193,7 +199,7 @@ def write_folder(result: str, found: "np.ndarray", places: Sequence[str]) -> Non
     """All of them or none: the folder appears when it is complete."""
     from PIL import Image
 
-    path = Path(result)
+    path = Path(os.path.abspath(result))
     staging = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
         staging.mkdir(parents=True)

@@ -11,6 +11,7 @@ not repeat what had its time.
 import argparse
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,10 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="the folder of the runs' folders")
     parser.add_argument("--time-limit", type=cli.duration, help="for each, such as 5m; or give --images or --epochs")
     parser.add_argument("--data-root", help="folder with the named sets")
+    if len(sys.argv) > 1 and sys.argv[1].startswith("-") and sys.argv[1] not in ("-h", "--help"):
+        parser.error("the folder comes first")
     known, options = parser.parse_known_args()
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the script, which stops with a checkpoint
     roots = ["--data-root", known.data_root] if known.data_root else []
     failed = {}
     for script in LINES:

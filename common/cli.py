@@ -14,6 +14,7 @@ import dataclasses
 import math
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
@@ -148,6 +149,8 @@ def guarded(prog: str, parse: Callable[[list[str]], Any], main: Callable[[Any], 
         if sys.stdout is not None:
             sys.stdout.flush()
     except Refusal as refusal:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
         say(f"{prog}: {refusal}")
         code = refusal.code
     except KeyboardInterrupt:
@@ -157,9 +160,9 @@ def guarded(prog: str, parse: Callable[[list[str]], Any], main: Callable[[Any], 
         code = 0
     except Exception as error:
         reason = str(error).splitlines()[0][:200] if str(error) else ""
-        say(f"{prog}: failed ({type(error).__name__}: {reason}); --debug shows where")
         if "--debug" in sys.argv:
-            raise
+            traceback.print_exc()
+        say(f"{prog}: failed ({type(error).__name__}: {reason}); --debug shows where")
     sys.exit(code)
 
 

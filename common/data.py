@@ -16,6 +16,7 @@ import time
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -654,9 +655,9 @@ def load_pictures(path: str, size: int, channels: int, side: int | None = None) 
             raise
         except Exception as error:  # as varied as the damage
             raise DataError(f"{path}: cannot read the image {name} ({str(error)[:80]}); repair or remove it") from error
-    inside = ["/".join(part for part in name.split("/") if part not in ("", ".", "..")) for name in names]
-    stems = [name.rpartition(".")[0] for name in inside]
-    return images, tuple(stem if stems.count(stem) == 1 else name for stem, name in zip(stems, inside, strict=True))
+    stems = [name.strip("/").rpartition(".")[0] for name in names]  # a zip may hold absolute names
+    often = Counter(stems)
+    return images, tuple(stem if often[stem] == 1 else f"{stem}-{number}" for number, stem in enumerate(stems))
 
 
 def _decode(

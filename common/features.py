@@ -14,13 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from common import data, device
+from common import data
 from common.cli import DataError, FolderError, say
+from common.device import place, resolve_precision
 from common.run import weights_digest
 
-KINDS = ("auto", "pca", "inception")
 SHIPPED = Path(__file__).parent / "networks"  # made by bench/features.py
 WIDTH = 64  # of the networks' features, and the number of principal components
+AT_ONCE = 50_000_000  # pixels, as floats in memory
 STEPS, BATCH, MOST_SECONDS = 2000, 128, 90.0  # of training a network for a set of one's own
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"  # torch-fidelity's, converted from the FID's own TensorFlow
 
@@ -39,15 +40,18 @@ class Features:
         return {"name": self.name, "sha256": self.sha256, "accuracy": self.accuracy}
 
 
-def features_of(real: data.Dataset, kind: str = "auto", data_root: str | None = None) -> Features:
+def features_of(
+    real: data.Dataset, kind: str = "auto", data_root: str | None = None, device: torch.device | None = None
+) -> Features:
     """The features to score images like `real` on.
 
     'auto' is the network that comes with this project for MNIST, Fashion-MNIST and digits at their own size; for
     stacked-mnist MNIST's on each channel; for other sets with labels one that is trained now, in under two minutes,
-    and kept in the cache; PCA of the pixels without labels. Raises DataError for 'inception' without its weights.
+    and kept in the cache; PCA of the pixels without labels. All but Inception, which takes the device, are computed on
+    the CPU: they are small, and the same everywhere. Raises DataError for 'inception' without its weights.
     """
     if kind == "inception":
-        return _inception()
+        return _inception(device or torch.device("cpu"))
     if kind == "auto" and real.name == "stacked-mnist":
         return _of_each_channel(real, data_root)
     file = SHIPPED / f"{real.name}.safetensors"
@@ -93,7 +97,7 @@ def train_classifier(real: data.Dataset, steps: int = STEPS, most_seconds: float
     network, began = Classifier(real.shape, len(real.classes)), time.monotonic()
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
     labels, reach = torch.from_numpy(real.labels), real.shape[1] // 12
-    device.place(network, torch.device("cpu"), device.resolve_precision("auto", torch.device("cpu")))
+    place(network, torch.device("cpu"), resolve_precision("auto", torch.device("cpu")))
     progress, step = 0.0, 0
     while progress < 1:
         for group in optimizer.param_groups:
@@ -190,17 +194,18 @@ def _of_each_channel(real: data.Dataset, data_root: str | None) -> Features:
         hundreds, tens, ones = (classes for _, classes in found)
         return torch.cat([features for features, _ in found], 1), hundreds * 100 + tens * 10 + ones
 
-    return Features(f"{digits.name} on each channel", digits.sha256, read, digits.accuracy)
+    return Features(f"{digits.name} on each channel", digits.sha256, read)
 
 
 # --- without labels
 
 
 def _principal_components(real: data.Dataset) -> Features:
-    """The first 64 principal components of up to 10,000 training images' pixels in [-1, 1]."""
+    """The first 64 principal components of up to 10,000 training images' pixels in [-1, 1], fewer of large images."""
     from sklearn.decomposition import PCA
 
-    some = real.images[np.linspace(0, len(real.images) - 1, min(len(real.images), 10_000)).astype(int)]
+    most = min(len(real.images), 10_000, max(1000, 4 * AT_ONCE // real.images[0].size))
+    some = real.images[np.linspace(0, len(real.images) - 1, most).astype(int)]
     pca = PCA(min(WIDTH, len(some) - 1, some[0].size), svd_solver="randomized", random_state=0)
     pca.fit(floats(some).flatten(1).numpy())
 
@@ -218,7 +223,7 @@ def _principal_components(real: data.Dataset) -> Features:
 # --- ImageNet's
 
 
-def _inception() -> Features:
+def _inception(device: torch.device) -> Features:
     """The 2,048 features of the FID that papers print. Raises DataError where its weights are out of reach."""
     file = data.weights_file(INCEPTION)
     digest = sha256(file.read_bytes()).hexdigest()
@@ -231,14 +236,15 @@ def _inception() -> Features:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(file))
-    network.eval()
+    network.to(device).eval()
 
     @torch.inference_mode()
     def read(images: np.ndarray) -> tuple[Tensor, None]:
+        say(f"Inception reads {len(images):,} images" + (", some 15 a second a core" if device.type == "cpu" else ""))
         found = []
         for part in np.array_split(images, -(-len(images) // 64)):
-            pixels = torch.from_numpy(np.ascontiguousarray(part))
-            found.append(network(pixels.expand(-1, 3, -1, -1).contiguous())[0])
+            pixels = torch.from_numpy(np.ascontiguousarray(part)).to(device)
+            found.append(network(pixels.expand(-1, 3, -1, -1).contiguous())[0].cpu())
         return torch.cat(found).float(), None
 
     return Features("Inception", digest, read)

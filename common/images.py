@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -127,13 +128,17 @@ def png(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def evenly(things: Sequence[Any], most: int) -> list[Any]:
+    """Up to `most` of the things, the first and the last among them."""
+    if len(things) <= most:
+        return list(things)
+    return [things[round(i * (len(things) - 1) / (most - 1))] for i in range(most)]
+
+
 def gif(files: Iterable[Path], most: int = 100, milliseconds: int = 250) -> bytes:
     """A film of pictures of one size; of more than `most`, evenly chosen ones and the last. It rests on the last."""
-    files = list(files)
-    if len(files) > most:
-        files = [files[round(i * (len(files) - 1) / (most - 1))] for i in range(most)]
     frames = []
-    for file in files:
+    for file in evenly(list(files), most):
         with Image.open(file) as picture:
             frames.append(picture.convert("L" if picture.mode == "L" else "RGB"))
     buffer = io.BytesIO()

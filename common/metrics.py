@@ -12,13 +12,12 @@ from torch import Tensor, nn
 
 from common import data, pairs, sampling
 from common.cli import DataError
-from common.features import features_of, floats
+from common.features import AT_ONCE, features_of, floats
 from common.images import COLUMNS
 
 SAMPLES = 10_000
 MODES_SAMPLES = 26_000  # for stacked-mnist, as papers do
 KERNEL_SUBSET = 1000  # the kernel distance is a mean over subsets of so many images
-SPLITS = ("held-out", "train")
 FEWEST = 10  # images, for neighbourhoods of five
 FOUND_AMONG = 1000  # pairs
 COLLAPSED = 0.05  # of what real images score
@@ -149,6 +148,7 @@ class Evaluator:
         features: str = "auto",
         split: str = "held-out",
         data_root: str | None = None,
+        device: torch.device | None = None,
     ):
         sets = {"held-out": (real.held_out, real.held_out_labels), "train": (real.images, real.labels)}
         images, self._labels = sets[split]
@@ -159,7 +159,7 @@ class Evaluator:
                 f"{real.name}: {min(len(images), self.count)} images are too few to score by, at least {FEWEST}"
                 f" are needed"
             )
-        self._real, self._features = real, features_of(real, features, data_root)
+        self._real, self._features = real, features_of(real, features, data_root, device)
         chosen = _evenly(len(images), self.count)
         self._read, _ = self._features.read(images[chosen])
         if self._labels is not None:
@@ -174,24 +174,28 @@ class Evaluator:
                 "sha256": hashlib.sha256(np.ascontiguousarray(images[chosen])).hexdigest(),
             },
         }
-        self._others = other[_evenly(len(other), self.count)]
+        self._others = other[_evenly(len(other), MODES_SAMPLES if real.name == "stacked-mnist" else self.count)]
 
     def reference(self) -> dict[str, float | None]:
-        """What as many real images of the other split score: the mark to compare with."""
+        """What as many real images of the other split score: the mark to compare with. Empty where there are fewer."""
+        if len(self._others) < self.count:
+            return {}
         features, classes = self._features.read(self._others)
-        return compare_features(self._read, features) | self._balance(classes)
+        return compare_features(self._read, features[: self.count]) | self._balance(classes)
 
     def score(self, G: nn.Module, seed: int = 0) -> dict[str, float | None]:
         """Scores of a generator G(z), or G(z, y) where it has `classes`, in evaluation mode."""
         modes = self._real.name == "stacked-mnist"
-        z = sampling.latents(MODES_SAMPLES if modes else self.count, G.z_dim, seed)
+        z = sampling.latents(max(MODES_SAMPLES, self.count) if modes else self.count, G.z_dim, seed)
         y = self.classes_for(len(z), seed) if hasattr(G, "classes") else None
         features, classes = self._features.read(sampling.draw(G, z, y).transpose(0, 3, 1, 2))
+        if classes is not None:
+            classes = classes[: MODES_SAMPLES if modes else self.count]
         found = compare_features(self._read, features[: self.count]) | self._balance(classes)
         if modes and classes is not None:
             found["modes"] = len(classes.unique())
         if y is not None and classes is not None:
-            found["as_asked"] = (classes == y).float().mean().item()
+            found["as_asked"] = (classes == y[: len(classes)]).float().mean().item()
             found["worst_class_coverage"] = self._worst_class_coverage(features, y)
         return found
 
@@ -219,8 +223,9 @@ class Evaluator:
         y = torch.arange(count) % G.classes if hasattr(G, "classes") else None
         samples = floats(sampling.draw(G, z, y).transpose(0, 3, 1, 2))
         images, best = self._real.images, None
-        for start in range(0, len(images), 5000):
-            part = floats(images[start : start + 5000])
+        at_once = max(1, AT_ONCE // images[0].size)
+        for start in range(0, len(images), at_once):
+            part = floats(images[start : start + at_once])
             distances = torch.cdist(samples.flatten(1), part.flatten(1))
             found = distances.topk(min(COLUMNS - 1, len(part)), largest=False)
             values, places = found.values, found.indices + start
@@ -314,11 +319,12 @@ def evaluator_for(
     features: str = "auto",
     split: str = "held-out",
     data_root: str | None = None,
+    device: torch.device | None = None,
 ) -> Evaluator | PairEvaluator:
     """The evaluator of a run with these settings on the set `real`."""
     if "pairs" in settings:
         return PairEvaluator(real, pairs.kind_of(real.name, settings["pairs"]), settings["direction"], samples)
-    return Evaluator(real, samples, features, split, data_root)
+    return Evaluator(real, samples, features, split, data_root, device)
 
 
 def linear_probe(encode: Callable[[Tensor], Tensor], real: data.Dataset) -> tuple[float, float]:

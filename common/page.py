@@ -40,15 +40,8 @@ def opened(file: Path) -> Image.Image | None:
     try:
         with Image.open(file) as picture:
             return picture.convert("L" if picture.mode == "L" else "RGB")
-    except (OSError, ValueError, SyntaxError):
+    except Exception:  # what Pillow raises for damaged files is as varied as the damage
         return None
-
-
-def evenly(things: Sequence[Any], most: int) -> list[Any]:
-    """Up to `most` of the things, the first and the last among them."""
-    if len(things) <= most:
-        return list(things)
-    return [things[round(i * (len(things) - 1) / (most - 1))] for i in range(most)]
 
 
 def _data_url(run: report.Run, file: Path) -> str | None:
@@ -65,7 +58,7 @@ def _frames(run: report.Run, bytes_for_it: float) -> list[dict[str, Any]]:
     last = _data_url(run, files[-1][1]) if files else None
     most = FRAMES[1] if last is None else min(FRAMES[1], max(FRAMES[0], int(bytes_for_it / len(last))))
     found = []
-    for epoch, file in evenly(files, most):
+    for epoch, file in images.evenly(files, most):
         source = _data_url(run, file)
         if source:
             found.append({**{name: round(value, 4) for name, value in run.when(epoch).items()}, "src": source})
@@ -74,7 +67,9 @@ def _frames(run: report.Run, bytes_for_it: float) -> list[dict[str, Any]]:
 
 def _curves(group: Sequence[report.Run]) -> dict[str, dict[str, list[float]]]:
     """{figure: {axis: its values, "mean", "low", "high"}} of one run, or of runs that differ by their seed alone."""
-    by_step: list[dict[float, Mapping[str, float]]] = [{row["step"]: row for row in run.log} for run in group]
+    by_step: list[dict[float, Mapping[str, float]]] = [
+        {row["step"]: row for row in run.log} for run in group if run.log
+    ]
     steps = sorted(set.intersection(*(set(rows) for rows in by_step))) if by_step else []
     names = [n for n in dict.fromkeys(name for run in group for row in run.log for name in row) if n not in AXES]
     found = {}
@@ -84,7 +79,7 @@ def _curves(group: Sequence[report.Run]) -> dict[str, dict[str, list[float]]]:
             values = [rows[step].get(name, math.nan) for rows in by_step]
             if all(map(math.isfinite, values)):
                 points.append((step, values))
-        points = evenly(points, POINTS)
+        points = images.evenly(points, POINTS)
         if not points:
             continue
         curve = {
@@ -111,7 +106,6 @@ def _facts(run: report.Run, group: int, room: float, now: float) -> dict[str, An
         "scored": bool(run.scores),
         "epochs": f"{run.epochs:.4g}",
         "images": record["images"],
-        "steps": record["steps"],
         "generator_steps": run.generator_steps,
         "time": cli.clock(record["seconds"]),
         "rate": record["images_per_second"],
@@ -145,7 +139,7 @@ def _tables(groups: Sequence[Sequence[report.Run]]) -> list[dict[str, Any]]:
                 {
                     "name": report.name_of([run for run in group if terms in run.scores]),
                     "group": number,
-                    "images": entries[0].get("images"),
+                    "images": report.images_scored(entries),
                     "stale": any(report.is_stale(run, terms) for run in group if terms in run.scores),
                     "cells": cells,
                 }
@@ -205,7 +199,6 @@ def page(runs: Sequence[report.Run], title: str) -> bytes:
         .render(
             title=title,
             runs=facts,
-            groups=groups,
             axes=TITLES,
             slower=[run for run in facts if run["ratio"] > 1],
             tables=_tables(groups),

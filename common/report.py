@@ -14,7 +14,7 @@ import numpy as np
 
 from common.cli import FolderError
 from common.metrics import COLUMNS_OF_SCORES, Terms
-from common.run import AXES, RunFolder
+from common.run import AXES, LOG, RunFolder
 
 QUIET = 600  # seconds after which a run that trains has written a checkpoint, or is dead
 
@@ -40,14 +40,19 @@ class Run:
                     entries[Terms.of(entry)] = entry
         record, log = found.record(), found.log()
         try:
+            settings = record["settings"]
             for row in log:  # 0.2.0 did not count them
-                row.setdefault("generator_steps", row["step"] // record["settings"].get("n_critic", 1))
+                row.setdefault("generator_steps", row["step"] // settings.get("n_critic", settings.get("d_steps", 1)))
             run = cls(folder, name, record, log, entries)
             hash((run.kind, run.image_size, f"{record['images']:,} {record['seconds']:.0f} {record['steps']:,}"))
             settings_of(run)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise FolderError(f"{folder}: its run.json is not as this version writes it ({error!r})") from error
         return run
+
+    @property
+    def seed(self) -> int:
+        return self.record["settings"]["seed"]
 
     @property
     def image_size(self) -> int:
@@ -78,9 +83,8 @@ class Run:
     @property
     def kind(self) -> tuple:
         """What runs that differ only by their seed have in common."""
-        settings = {name: value for name, value in self.record["settings"].items() if name != "seed"}
-        data = self.record["dataset"]["fingerprint"]
-        return self.record["script"], data, self.record["epochs"], repr(sorted(settings.items()))
+        settings = {name: value for name, value in settings_of(self).items() if name != "seed"}
+        return self.record["dataset"]["fingerprint"], self.record["state"], repr(sorted(settings.items(), key=str))
 
 
 def state_of(run: Run, now: float) -> str:
@@ -90,10 +94,12 @@ def state_of(run: Run, now: float) -> str:
         return "time limit reached"
     if state != "running":
         return state
-    try:
-        quiet = now - datetime.strptime(run.record["written"], "%Y-%m-%dT%H:%M:%S%z").timestamp()
-    except (KeyError, TypeError, ValueError):
-        return state
+    signs = []
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        signs.append(datetime.strptime(run.record["written"], "%Y-%m-%dT%H:%M:%S%z").timestamp())
+    with contextlib.suppress(OSError):
+        signs.append((run.folder / LOG).stat().st_mtime)
+    quiet = now - max(signs, default=now)
     return f"no sign of life for {quiet / 60:,.0f} min" if quiet > QUIET else state
 
 
@@ -116,8 +122,11 @@ def basename(dataset: str) -> str:
 def names_of(folders: Sequence[Path]) -> list[str]:
     """Each run's path from the folder that all are in."""
     places = [folder.resolve() for folder in folders]
+    if not places:
+        return []
     parent = os.path.commonpath([place.parent for place in places])
-    return [str(place.relative_to(parent)) for place in places]
+    # A name that is no UTF-8 must not end the page.
+    return [str(place.relative_to(parent)).encode("utf-8", "replace").decode() for place in places]
 
 
 def title_of(name: str) -> str:
@@ -147,10 +156,13 @@ def mean_and_spread(values: Iterable[float | None]) -> tuple[float | None, float
 
 
 def fold(runs: Iterable[Run]) -> list[list[Run]]:
-    """Runs that differ only by their seed together, in the order of their first."""
+    """Runs that differ only by their seed together, in the order of their first; a copy stays by itself."""
     groups: dict[tuple, list[Run]] = {}
     for run in runs:
-        groups.setdefault(run.kind, []).append(run)
+        copies = 0
+        while any(run.seed == other.seed for other in groups.get((run.kind, copies), ())):
+            copies += 1
+        groups.setdefault((run.kind, copies), []).append(run)
     return list(groups.values())
 
 
@@ -158,8 +170,10 @@ def name_of(group: Sequence[Run]) -> str:
     return group[0].name if len(group) == 1 else f"{group[0].name} (×{len(group)} seeds)"
 
 
-def images_scored(entry: Mapping[str, Any]) -> str:
-    return "" if entry.get("images") is None else f"{entry['images']:,}"
+def images_scored(entries: Iterable[Mapping[str, Any]]) -> int | None:
+    """How many images the generators had been shown when they were scored, on average."""
+    found, _ = mean_and_spread(entry.get("images") for entry in entries)
+    return None if found is None else round(found)
 
 
 def score_tables(runs: Sequence[Run]) -> str:
@@ -174,7 +188,8 @@ def score_tables(runs: Sequence[Run]) -> str:
             cells = [
                 format_score(name, *mean_and_spread(entry["scores"].get(name) for entry in entries)) for name in columns
             ]
-            lines.append([name_of(group), images_scored(entries[0]), *cells])
+            shown_images = images_scored(entries)
+            lines.append([name_of(group), "" if shown_images is None else f"{shown_images:,}", *cells])
         reference = next((run.scores[terms]["reference"] for run in runs if terms in run.scores), {})
         if reference:
             mark = "inputs untranslated" if "held_out_l1" in reference else "real images"

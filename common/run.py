@@ -195,6 +195,8 @@ class RunFolder:
                             row[name] = float(text)
                     if {"epoch", "step", "images", "seconds"} <= set(row):
                         rows.append(row)
+        except FileNotFoundError:  # the run has just begun
+            pass
         except (OSError, csv.Error) as error:
             say(f"{self.path / LOG}: cannot be read ({error})")
         return rows

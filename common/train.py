@@ -295,6 +295,8 @@ class Training:
     def _begin(self) -> None:
         """From here on the folder exists and is ours."""
         s, known = self.settings, self._record
+        # First, for it may refuse the data, or take a minute in which a signal ends the run.
+        self._evaluator = self._prepare_evaluator() if s.evaluate_every else None
         self._in_loop = True
         if not self._folder.locked:
             self._folder.lock()
@@ -309,7 +311,6 @@ class Training:
         self._rows: list[dict[str, float]] = []
         self._sums: dict[str, tuple[Any, int]] = {}
         self._spent = 0.0  # seconds in earlier starts
-        self._evaluator = self._prepare_evaluator() if s.evaluate_every else None
         self._started = self._saved = time.monotonic()
 
         latents = torch.Generator().manual_seed(s.seed)
@@ -574,8 +575,9 @@ class Training:
         if state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
         self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
-        n_critic = getattr(self.settings, "n_critic", 1)  # of a checkpoint of 0.2.0, which did not count
-        self._generator_steps = state.get("generator_steps", self._step // n_critic)
+        # A checkpoint of 0.2.0 has no count.
+        every = getattr(self.settings, "n_critic", getattr(self.settings, "d_steps", 1))
+        self._generator_steps = state.get("generator_steps", self._step // every)
         self._rows = json.loads(state["rows"])
         self._sums = {name: (total.to(self.device), count) for name, (total, count) in state["sums"].items()}
         self._spent = state["seconds"]

@@ -89,6 +89,7 @@ def test_the_slider_moves_all_runs_together(page):
     assert all(one and one != other for one, other in zip(sources(page), last, strict=True))
     slide(page, 0)
     assert sources(page) == [""] * 6 and page.locator("text=no grid so early").first.is_visible()
+    assert not any(picture.is_visible() for picture in page.locator("figure img").all())
     slide(page, 1000)
     assert sources(page) == last
 
@@ -145,7 +146,7 @@ def test_tables_are_sorted_by_a_click_blanks_last(page):
 def test_runs_that_differ_by_their_seed_are_folded(page):
     text = page.text_content("table.scores tbody")
     assert "gan (×2 seeds)" in text and "±" in text
-    assert page.locator("#legend label").count() == 3  # gan, wgan with its copy, the one with another clip
+    assert page.locator("#legend label").count() == 5  # gan with both its seeds, wgan and three copies of it
     assert page.locator("#charts path[fill-opacity]").count() >= 2  # the spread of both losses
 
 
@@ -163,7 +164,9 @@ def test_settings_that_differ_are_marked(page):
 
 def test_states_and_what_was_not_scored_are_said(page):
     text = page.text_content("main")
-    assert "finished" in text and "diverged" in text and "collapsed" in text
+    assert "finished" in text and "diverged" in text
+    assert page.locator(".badge", has_text="collapsed").count() == 5
+    assert page.locator(".badge", has_text="not scored").count() == 1
     assert "Not scored: unscored" in text
 
 

@@ -500,7 +500,7 @@ def test_load_generator_refuses_what_is_damaged_or_foreign(finished, tmp_path):
     file.write_bytes(whole.replace(b'\\"script\\": \\"gan\\"', b'\\"script\\": \\"os.\\"'))
     with pytest.raises(FolderError, match="not one of the scripts"):
         load_generator(folder)
-    with pytest.raises(FolderError, match="not there"):
+    with pytest.raises(FolderError, match="no run there"):
         load_generator(tmp_path)
 
 

@@ -263,6 +263,8 @@ def test_real_images_score_as_the_reference_does():
     assert scores["coverage"] > 0.8 * reference["coverage"]
     assert scores["frechet"] < 2 * reference["frechet"]
     assert metrics.collapse(scores, reference) == ""
+    # Of more samples than there are images to compare with, real images give no mark.
+    assert metrics.Evaluator(real, samples=5000).reference() == {}
 
 
 def test_three_classes_of_ten_are_seen_as_collapse():
@@ -365,8 +367,10 @@ def entry(samples=100, sha256="a" * 64, split="b" * 64, **scores):
     }
 
 
-def run_of(name, *entries, seed=0, script="gan"):
-    record = {"script": script, "settings": {"seed": seed}, "dataset": {"fingerprint": "f"}, "epochs": 1, "steps": 5}
+def run_of(name, *entries, seed=0, script="gan", state="finished"):
+    resolved = {"device": "cpu", "precision": "fp32", "threads": 2, "versions": {"torch": "2"}, "state": state}
+    dataset = {"fingerprint": "f", "name": "set"}
+    record = {"script": script, "settings": {"seed": seed}, "dataset": dataset, "steps": 5, **resolved}
     return report.Run(None, name, record, [], {Terms.of(one): one for one in entries})
 
 
@@ -385,6 +389,11 @@ def test_runs_that_differ_by_their_seed_are_one_line_with_mean_and_spread():
     text = report.score_tables([*runs, run_of("other", entry(frechet=1.0), script="b")])
     assert "r0 (×3 seeds)" in text and "12.00 ± 2.00" in text
     assert "r1" not in text and "other" in text
+
+
+def test_copies_and_unfinished_runs_are_not_folded():
+    runs = [run_of("a"), run_of("copy"), run_of("b", seed=1), run_of("c", seed=2, state="running")]
+    assert [[run.name for run in group] for group in report.fold(runs)] == [["a", "b"], ["copy"], ["c"]]
 
 
 def test_a_blank_score_is_a_dash():

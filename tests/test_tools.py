@@ -124,9 +124,10 @@ def test_without_a_class_all_come_in_turn_and_folders_carry_them(tool, runs, tmp
 
 
 def test_interpolation_goes_from_one_image_to_the_next(tool, runs, tmp_path):
-    assert tool("sample", runs / "gan", 20, tmp_path / "walk.npz", "--interpolate").code == 0
-    found = arrays(tmp_path / "walk.npz")["arr_0"].astype(float)
-    assert len(found) == 20
+    for name, count in (("walk", 20), ("more", 30)):
+        assert tool("sample", runs / "gan", count, tmp_path / f"{name}.npz", "--interpolate").code == 0
+    found, more = (arrays(tmp_path / f"{name}.npz")["arr_0"].astype(float) for name in ("walk", "more"))
+    assert len(found) == 20 and np.abs(more[:20] - found).max() <= 1
     steps = np.abs(np.diff(found[:17], axis=0)).mean((1, 2, 3))
     ends = np.abs(found[8] - found[0]).mean()
     assert steps.max() < ends
@@ -247,6 +248,38 @@ def test_translations_stand_beside_their_inputs_in_a_grid(tool, runs, tmp_path):
         assert np.abs(first - np.asarray(photo.convert("L")).astype(int)).max() <= 1
 
 
+def test_pairs_may_have_moved_since_they_were_trained_on(tool, shell, tmp_path):
+    for split, count in (("train", 6), ("val", 2)):
+        write_pictures(tmp_path / "facades" / split, count, size=(64, 32))
+    line = ("2e-4", "2e-4", "0.5", tmp_path / "run", "--dataset", tmp_path / "facades", "--image-size", 32)
+    assert shell("pix2pix", *line, "--width", 4, "--epochs", 1, "--direction", "BtoA").code == 0
+    (tmp_path / "facades").rename(tmp_path / "moved")
+    done = tool("sample", tmp_path / "run", "--input", tmp_path / "moved" / "val", tmp_path / "grid.png")
+    assert done.code == 0, done.err
+    with Image.open(tmp_path / "grid.png") as grid, Image.open(tmp_path / "moved" / "val" / "0000.png") as pair:
+        right_half = np.asarray(pair)[:, 32:]
+        assert np.array_equal(np.asarray(grid)[2:66:2, 2:66:2], right_half)
+
+
+def test_images_of_one_name_are_all_kept(tool, runs, tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        write_pictures(tmp_path / "photos", 1)
+        for name in ("a.png", "/a.png", "a.bmp"):
+            archive.writestr(name, (tmp_path / "photos" / "0000.png").read_bytes())
+    assert tool("sample", runs / "pairs", "--input", tmp_path / "photos.zip", tmp_path / "results").code == 0
+    assert len(list((tmp_path / "results").iterdir())) == 3
+
+
+def test_a_class_named_like_a_path_stays_in_the_folder(tool, runs, tmp_path):
+    shutil.copytree(runs / "cgan", tmp_path / "cgan")
+    run = RunFolder(tmp_path / "cgan")
+    record = run.record()
+    record["dataset"]["classes"] = ["../../outside", "/absolute", "..", "", *"456789"]
+    run.write_record(record)
+    assert tool("sample", tmp_path / "cgan", 10, tmp_path / "results").code == 0
+    assert {path.name for path in (tmp_path / "results").iterdir()} == set("0123456789")
+
+
 def test_a_damaged_input_is_named(tool, runs, tmp_path):
     write_pictures(tmp_path / "photos", 2)
     (tmp_path / "photos" / "0001.png").write_bytes(b"no image")
@@ -291,7 +324,7 @@ def test_other_features_stand_beside_the_first(tool, scored, tmp_path):
     done = tool("evaluate", tmp_path / "gan", "--features", "pca", "--samples", 60)
     assert done.code == 0, done.err
     entries = RunFolder(tmp_path / "gan").scores()
-    assert [entry["samples"] for entry in entries] == [180, 60] or len(entries) == 2
+    assert [entry["samples"] for entry in entries] == [179, 60]
     assert len({Terms.of(entry) for entry in entries}) == 2
     assert len(done.out.strip().split("\n\n")) == 2 and "PCA of pixels" in done.out
 
@@ -315,6 +348,20 @@ def test_a_run_that_cannot_be_scored_is_named_and_the_others_are_scored(tool, ru
     assert done.code == 5
     assert any("bad" in line and "SHA-256" in line for line in done.lines)
     assert "good" in done.out and not (tmp_path / "bad" / "scores.json").exists()
+
+
+def test_where_no_run_can_be_scored_the_first_refusal_is_the_end(tool, runs, tmp_path):
+    shutil.copytree(runs / "gan", tmp_path / "bad")
+    (tmp_path / "bad" / "generator.safetensors").write_bytes(b"none")
+    done = tool("evaluate", tmp_path / "bad")
+    assert done.code == 5 and len(done.lines) == 1 and "damaged" in done.lines[0] and not done.out
+
+
+def test_entries_of_another_version_are_replaced_without_a_word(tool, scored, tmp_path):
+    shutil.copytree(scored[0] / "gan", tmp_path / "gan")
+    RunFolder(tmp_path / "gan").write_scores([{"frechet": 1.0}])
+    assert tool("evaluate", tmp_path / "gan").code == 0
+    assert len(RunFolder(tmp_path / "gan").scores()) == 1
 
 
 def test_evaluate_without_a_run_is_one_line(tool, tmp_path):
@@ -409,8 +456,38 @@ def test_compare_writes_a_picture_a_table_and_a_page(compared, scored):
     expected = RunFolder(scored[0] / "gan").scores()[0]
     assert float(rows["gan"]["frechet"]) == expected["scores"]["frechet"]
     assert rows["gan"]["features_sha256"] == expected["features"]["sha256"]
-    assert rows["gan"]["seed"] == "0" and rows["gan-1"]["seed"] == "1"
+    assert rows["gan"]["--seed"] == "0" and rows["gan-1"]["--seed"] == "1"
+    assert (rows["gan"]["epochs"], rows["gan"]["images"]) == ("3", str(3 * 25 * 64))
+    assert (rows["cgan"]["epochs"], rows["cgan"]["--epochs"]) == ("2", "2")
     assert rows["pairs"]["frechet"] == "" and rows["pairs"]["ssim"]
+
+
+def test_scores_on_other_terms_have_columns_and_captions_of_their_own(tool, scored, tmp_path):
+    for name in ("gan", "gan-1", "ebgan"):
+        shutil.copytree(scored[0] / name, tmp_path / name)
+    (tmp_path / "ebgan" / "scores.json").unlink()
+    assert tool("evaluate", tmp_path / "ebgan", "--features", "pca").code == 0
+    assert tool("compare", tmp_path).code == 0
+    with (tmp_path / "comparison.csv").open(newline="") as file:
+        rows = {row["run"]: row for row in csv.DictReader(file)}
+    columns = [name for name in rows["gan"] if name.startswith("frechet")]
+    assert len(columns) == 2 and all("samples" in name for name in columns)
+    assert [bool(rows["gan"][name]) for name in columns] == [not rows["ebgan"][name] for name in columns]
+    import compare
+
+    runs = [report.Run.read(tmp_path / name, name) for name in ("gan", "gan-1", "ebgan")]
+    said = [compare.main_score(run, runs) for run in runs]
+    assert said[0].startswith("Fréchet") and said[1].startswith("Fréchet") and said[2] == "scored otherwise"
+
+
+def test_a_seed_without_a_log_does_not_blank_the_others_curves(runs, tmp_path):
+    from common import page
+
+    for name in ("gan", "gan-1"):
+        shutil.copytree(runs / name, tmp_path / name)
+    (tmp_path / "gan-1" / "log.csv").unlink()
+    group = [report.Run.read(tmp_path / name, name) for name in ("gan", "gan-1")]
+    assert len(page._curves(group)["d_loss"]["mean"]) == 3
 
 
 def test_the_picture_has_the_runs_own_samples_side_by_side(tool, runs, tmp_path):
@@ -478,12 +555,14 @@ def test_runs_without_a_common_epoch_are_shown_at_their_ends(tool, runs, tmp_pat
         assert picture.height > 464
 
 
-def test_a_silent_run_is_not_called_running():
+def test_a_silent_run_is_not_called_running(tmp_path):
     record = {"state": "running", "written": "2026-01-01T00:00:00+0000"}
-    run = report.Run(None, "x", record, [], {})
+    run = report.Run(tmp_path, "x", record, [], {})
     at = 1767225600  # that moment
     assert report.state_of(run, at + 60) == "running"
     assert report.state_of(run, at + 3600) == "no sign of life for 60 min"
+    (tmp_path / "log.csv").write_text("")  # checkpoints may be rare; the log is not
+    assert report.state_of(run, (tmp_path / "log.csv").stat().st_mtime + 60) == "running"
 
 
 def test_an_unwritable_output_is_one_line(tool, runs, tmp_path):
@@ -528,9 +607,12 @@ def test_its_lines_are_the_readmes():
         assert shown in readme
 
 
-def test_sigterm_ends_a_tool_quietly(runs, tmp_path):
-    child = subprocess.Popen(command("evaluate", runs / "gan"), stderr=subprocess.PIPE)
-    time.sleep(1)
+def test_ctrl_c_ends_a_tool_quietly(runs, tmp_path):
+    shutil.copytree(runs / "gan", tmp_path / "gan")
+    line = command("evaluate", tmp_path / "gan", "--samples", 200_000)
+    child = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    time.sleep(3)
     child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=30)
-    assert child.returncode in (0, 130) and b"Traceback" not in err
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130 and err == b""
+    assert not (tmp_path / "gan" / "scores.json").exists()
