@@ -163,7 +163,13 @@ def main(arguments: argparse.Namespace) -> int:
     if runs:
         print(report.score_tables(runs))
     if arguments.parzen:
-        print(f"\n{PAPERS}")
+        print()
+        for run in runs:
+            newest = next(reversed(run.scores.values()), {"scores": {}})["scores"]
+            if "parzen" in newest:
+                width = newest["parzen_sigma"]
+                print(f"{run.name}: Parzen {newest['parzen']:.1f} ± {newest['parzen_error']:.1f}, σ {width:.3f}")
+        print(PAPERS)
     return code
 
 

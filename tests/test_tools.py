@@ -332,7 +332,7 @@ def test_other_features_stand_beside_the_first(tool, scored, tmp_path):
 def test_parzen_is_printed_beside_the_papers(tool, scored, tmp_path):
     shutil.copytree(scored[0] / "gan", tmp_path / "gan")
     done = tool("evaluate", tmp_path / "gan", "--parzen")
-    assert "225 ± 2" in done.out and "132 ± 1.8" in done.out and "Parzen" in done.out
+    assert "225 ± 2" in done.out and "132 ± 1.8" in done.out and "gan: Parzen" in done.out
     scores = RunFolder(tmp_path / "gan").scores()[-1]["scores"]
     assert np.isfinite(scores["parzen"]) and scores["parzen_error"] > 0 and 0.1 <= scores["parzen_sigma"] <= 1
 
