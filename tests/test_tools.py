@@ -1,6 +1,7 @@
 """sample.py, evaluate.py and compare.py, as they are typed."""
 
 import csv
+import functools
 import os
 import shutil
 import signal
@@ -610,9 +611,13 @@ def test_its_lines_are_the_readmes():
 def test_ctrl_c_ends_a_tool_quietly(runs, tmp_path):
     shutil.copytree(runs / "gan", tmp_path / "gan")
     line = command("evaluate", tmp_path / "gan", "--samples", 200_000)
-    child = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    time.sleep(3)
-    child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=60)
+    listening = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
+    child = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=listening)
+    try:
+        time.sleep(3)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+    finally:
+        child.kill()
     assert child.returncode == 130 and err == b""
     assert not (tmp_path / "gan" / "scores.json").exists()
