@@ -89,7 +89,8 @@ function ticks(low, high, count) {
 
 function range(figure) {
   // A few wild values at the start must not flatten all the rest.
-  const values = groups.flatMap((group, i) => shown.has(i) && group.curves[figure] ? group.curves[figure].mean : []);
+  const there = groups.filter((group, i) => shown.has(i) && group.curves[figure]).map(group => group.curves[figure]);
+  const values = there.flatMap(curve => [...curve.low, ...curve.high]);
   if (!values.length) return null;
   values.sort((a, b) => a - b);
   let [low, high] = [0.01, 0.99].map(share => values[Math.round(share * (values.length - 1))]);
