@@ -115,11 +115,9 @@ def rows(runs: Sequence["Run"]) -> bytes:
     for name in names:
         having = [one for one in terms if any(name in run.scores.get(one, {}).get("scores", {}) for run in runs)]
         columns |= {(name, one): name if len(having) == 1 else f"{name} ({one})" for one in having}
-    settings = [report.settings_of(run) for run in runs]
-    keys = dict.fromkeys(key for one in settings for key in one)
-    differing = [key for key in keys if len({str(one.get(key)) for one in settings}) > 1 and key != "script"]
+    differing = [line for line in report.settings_table(runs) if line["differs"] and line["name"] != "script"]
     found = []
-    for run, own in zip(runs, settings, strict=True):
+    for place, run in enumerate(runs):
         record = run.record
         about = {
             "run": run.name,
@@ -132,7 +130,7 @@ def rows(runs: Sequence["Run"]) -> bytes:
             "images": record["images"],
             "generator_steps": run.generator_steps,
             "seconds": record["seconds"],
-            **{f"--{key.replace('_', '-')}": own.get(key) for key in differing},
+            **{f"--{line['name'].replace('_', '-')}": line["values"][place] for line in differing},
         }
         if len(run.scores) == 1:
             (own_terms, entry), *_ = run.scores.items()
@@ -161,9 +159,9 @@ def common_epochs(runs: Sequence["Run"]) -> list[float]:
 
     A run that is not through its first epoch is not asked; where the others have none in common, what most have counts.
     """
-    from common import images, page
+    from common import images
 
-    sets = [{round(epoch, 2) for epoch, _ in page.frames_of(run)} for run in runs]
+    sets = [{round(epoch, 2) for epoch, _ in run.frames} for run in runs]
     sets = [epochs for epochs in sets if epochs and max(epochs) >= 1] or [epochs for epochs in sets if epochs]
     everywhere = set.intersection(*sets) if sets else set()
     if not everywhere:
@@ -193,7 +191,7 @@ def picture(runs: Sequence["Run"]) -> bytes:
     side = 8 if len(runs) <= 3 else 5 if len(runs) <= 6 else 4
 
     def cell(run: "Run", epoch: float | None) -> tuple["Image.Image | str", str]:
-        frames = page.frames_of(run)
+        frames = run.frames
         if epoch is not None:
             frames = [frame for frame in frames if round(frame[0], 2) == epoch]
         if not frames:
@@ -208,7 +206,7 @@ def picture(runs: Sequence["Run"]) -> bytes:
 
     epochs = common_epochs(runs)
     found = [(f"epoch {epoch:.4g}", [cell(run, epoch) for run in runs]) for epoch in epochs]
-    ends = [frames[-1][0] if (frames := page.frames_of(run)) else None for run in runs]
+    ends = [run.frames[-1][0] if run.frames else None for run in runs]
     if not epochs or any(end is not None and round(end, 2) != epochs[-1] for end in ends):
         found.append(("the last", [cell(run, None) for run in runs]))
     heads = []

@@ -97,8 +97,9 @@ class Scorer:
             "step": step,
             "images": None if step is None else step * record["settings"]["batch_size"],
         }
-        terms = metrics.Terms.of(entry)
-        run.write_scores([*(old for old in run.scores() if terms_of(old) not in (None, terms)), entry])
+        entries = metrics.by_terms(run.scores())
+        entries.pop(metrics.Terms.of(entry), None)  # what is newest stands last
+        run.write_scores([*entries.values(), entry])
         say(f"{folder}: scored in {time.monotonic() - began:.0f} s")
 
     def _evaluator(self, record: dict[str, Any]) -> tuple[Any, Any, dict[str, float | None]]:
@@ -118,19 +119,10 @@ class Scorer:
             if real.fingerprint != record["dataset"]["fingerprint"]:
                 say(f"{real.name}: its training images are not those that the run was trained on")
             a = self._arguments
-            evaluator = metrics.evaluator_for(kept, real, a.samples, a.features, a.split, a.data_root, self._device)
+            options = {"features": a.features, "split": a.split, "data_root": a.data_root, "device": self._device}
+            evaluator = metrics.evaluator_for(kept, real, a.samples, **options)
             self._known[key] = real, evaluator, evaluator.reference()
         return self._known[key]
-
-
-def terms_of(entry: Any) -> Any:
-    """What the entry may be compared with, or None for one of another version."""
-    from common import metrics
-
-    try:
-        return metrics.Terms.of(entry)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
 
 
 def _is_finite(value: float | None) -> bool:

@@ -142,10 +142,9 @@ def class_of(text: str, names: Sequence[str]) -> int:
 def translate(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any] | None, G: "nn.Module") -> None:
     """Writes a translation of each image of --input; in a grid beside it."""
     import numpy as np
-    import torch
 
     from common import data, pairs, sampling
-    from common.images import to_uint8
+    from common.images import floats, to_uint8
 
     if record is None:
         raise FolderError(f"{arguments.run}: run.json is missing, which says what the run translates")
@@ -154,7 +153,7 @@ def translate(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any
     if channels in (2, 6):  # side by side, wherever the pairs may be by now
         channels, side = channels // 2, pairs.DIRECTIONS.index(settings["direction"])
     images, names = data.load_pictures(arguments.input, size, channels, side)
-    x = torch.from_numpy(images.transpose(0, 3, 1, 2)).float().div(127.5).sub(1)
+    x = floats(images.transpose(0, 3, 1, 2))
     if side is None and not arguments.as_is:
         x, _ = pairs.split(x, made, settings["direction"])
     found = to_uint8(sampling.translate(G, x, arguments.seed))
@@ -170,8 +169,6 @@ def translate(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any
 
 
 def write_grid(result: str, found: "np.ndarray", columns: int | None) -> None:
-    import torch
-
     from common import images
     from common.run import write_result
 
@@ -179,8 +176,7 @@ def write_grid(result: str, found: "np.ndarray", columns: int | None) -> None:
         # Nearly square, and without a hole at the end where that can be.
         least = math.ceil(math.sqrt(len(found)))
         columns = next((n for n in range(least, 2 * least) if len(found) % n == 0), least)
-    floats = torch.from_numpy(found).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-    write_result(Path(result), images.png(images.grid(floats, min(columns, len(found)))))
+    write_result(Path(result), images.png(images.grid_of_pixels(found, min(columns, len(found)))))
     print(f"{result}: a grid of {len(found):,} images")
 
 

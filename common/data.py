@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -616,6 +617,17 @@ def _image_files(
     return part("train"), part("held"), classes
 
 
+def _with_picture(content: bytes, work: "Callable[[Image.Image], Any]") -> Any:  # noqa: F821
+    """work(picture), of a file's content; a decompression bomb is an error."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(io.BytesIO(content)) as picture:
+            return work(picture)
+
+
 def load_pictures(path: str, size: int, channels: int, side: int | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
     """The images in a file, folder, zip or .npz, uint8 (N, size, size, channels), and a name without suffix for each.
 
@@ -646,11 +658,7 @@ def load_pictures(path: str, size: int, channels: int, side: int | None = None) 
     images = np.empty((len(names), size, size, channels), np.uint8)
     for target, name in zip(images, names, strict=True):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                with Image.open(io.BytesIO(read(name))) as picture:
-                    target[:] = fit(picture)
+            target[:] = _with_picture(read(name), fit)
         except Refusal:
             raise
         except Exception as error:  # as varied as the damage
@@ -676,11 +684,7 @@ def _decode(
 
     def attempt(name: str, work: Callable[[Image.Image], object]) -> object | None:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                with Image.open(io.BytesIO(read(name))) as picture:
-                    return work(picture)
+            return _with_picture(read(name), work)
         except Refusal:
             raise  # a signal, not the image
         except Exception as error:  # what Pillow and zipfile raise for damaged files is as varied as the damage

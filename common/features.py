@@ -1,7 +1,6 @@
 """What scores are computed on: the features that a small network, trained to tell a data set's classes apart, has of
 an image; where there are no classes, the principal components of its pixels; on request those of Inception."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from torch import Tensor, nn
 from common import data
 from common.cli import DataError, FolderError, say
 from common.device import place, resolve_precision
-from common.run import weights_digest
+from common.images import floats
+from common.run import read_weights, sealed_weights
 
 SHIPPED = Path(__file__).parent / "networks"  # made by bench/features.py
 WIDTH = 64  # of the networks' features, and the number of principal components
@@ -87,11 +87,6 @@ class Classifier(nn.Module):
         return self.head(self.features(x))
 
 
-def floats(images: np.ndarray) -> Tensor:
-    """uint8 -> float32 in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(images)).float().div_(127.5).sub_(1)
-
-
 def train_classifier(real: data.Dataset, steps: int = STEPS, most_seconds: float = MOST_SECONDS) -> Classifier:
     """Trained on the training images, each batch shifted by up to a twelfth of its size; never beyond the time."""
     network, began = Classifier(real.shape, len(real.classes)), time.monotonic()
@@ -126,9 +121,6 @@ def accuracy_of(network: Classifier, real: data.Dataset) -> float:
 
 def write_network(file: Path, network: Classifier, real: data.Dataset, command: str) -> dict[str, Any]:
     """Writes weights and what is to be known of them; returns the latter."""
-    from safetensors.torch import save
-
-    weights = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
     about = {
         "dataset": real.name,
         "shape": list(real.shape),
@@ -136,26 +128,20 @@ def write_network(file: Path, network: Classifier, real: data.Dataset, command: 
         "trained_on": len(real.images),
         "accuracy": round(accuracy_of(network, real), 4),
         "command": command,
-        "sha256": weights_digest(weights),
     }
-    data.write_whole(file, save(weights, metadata={"classifier": json.dumps(about)}))
-    return about
+    content, digest = sealed_weights(network, "classifier", about)
+    data.write_whole(file, content)
+    return {**about, "sha256": digest}
 
 
 def read_network(file: Path) -> tuple[Classifier, dict[str, Any]]:
     """The network and what its file says of it. Raises FolderError for a damaged file."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(file, "pt") as content:
-            about = json.loads((content.metadata() or {})["classifier"])
-            weights = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 (not a dict)
-        if about["sha256"] != weights_digest(weights):
-            raise ValueError("its SHA-256 does not match")
+        about, weights = read_weights(file, "classifier")
         with torch.random.fork_rng([]):  # weights are drawn, to be overwritten
             network = Classifier(tuple(about["shape"]), about["classes"])
         network.load_state_dict(weights)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise FolderError(f"{file}: damaged ({str(error).splitlines()[0][:80]}); remove it or fetch it anew") from error
     return network.eval(), about
 

@@ -20,6 +20,15 @@ def to_uint8(images: torch.Tensor) -> np.ndarray:
     return images.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
+def floats(
+    pixels: np.ndarray | torch.Tensor, memory_format: torch.memory_format = torch.preserve_format
+) -> torch.Tensor:
+    """uint8 (N, C, H, W) -> float32 in [-1, 1], the way back from to_uint8 but for the order of dimensions."""
+    if isinstance(pixels, np.ndarray):
+        pixels = torch.from_numpy(np.ascontiguousarray(pixels))
+    return pixels.to(torch.float32, memory_format=memory_format).div_(127.5).sub_(1)
+
+
 def halvings(shape: tuple[int, int, int]) -> int:
     """How often an image (C, H, W) can be halved until 4 to 7 pixels a side are left: 2 for 28, 3 for 32, 4 for 64.
 
@@ -44,7 +53,11 @@ def tile_of(size: int) -> int:
 
 def grid(images: torch.Tensor, columns: int = COLUMNS) -> Image.Image:
     """Images (N, 1 or 3, H, W) in [-1, 1], row by row on a grid; fixed range, so brightness can be compared."""
-    tiles = to_uint8(images)
+    return grid_of_pixels(to_uint8(images), columns)
+
+
+def grid_of_pixels(tiles: np.ndarray, columns: int = COLUMNS) -> Image.Image:
+    """The same of uint8 (N, H, W, 1 or 3)."""
     factor = tile_of(tiles.shape[1]) // tiles.shape[1]
     tiles = tiles.repeat(factor, axis=1).repeat(factor, axis=2)
     count, height, width, channels = tiles.shape

@@ -1,8 +1,9 @@
 """Scores: how near samples are to held-out images, how varied they are, and which of them may be compared."""
 
+import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,8 +13,8 @@ from torch import Tensor, nn
 
 from common import data, pairs, sampling
 from common.cli import DataError
-from common.features import AT_ONCE, features_of, floats
-from common.images import COLUMNS
+from common.features import AT_ONCE, features_of
+from common.images import COLUMNS, floats
 
 SAMPLES = 10_000
 MODES_SAMPLES = 26_000  # for stacked-mnist, as papers do
@@ -128,6 +129,12 @@ def _evenly(count: int, most: int) -> np.ndarray:
     return np.arange(count) if count <= most else np.sort(np.random.default_rng(0).permutation(count)[:most])
 
 
+def _split(dataset: str, split: str, images: np.ndarray) -> dict[str, Any]:
+    """Which real images a score is against."""
+    digest = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
+    return {"dataset": dataset, "split": split, "images": len(images), "sha256": digest}
+
+
 def _shares(classes: Tensor | np.ndarray, count: int) -> np.ndarray:
     return np.bincount(np.asarray(classes), minlength=count) / len(classes)
 
@@ -167,12 +174,7 @@ class Evaluator:
         self.about = {
             "samples": self.count,
             "features": self._features.about,
-            "split": {
-                "dataset": real.name,
-                "split": split,
-                "images": len(chosen),
-                "sha256": hashlib.sha256(np.ascontiguousarray(images[chosen])).hexdigest(),
-            },
+            "split": _split(real.name, split, images[chosen]),
         }
         self._others = other[_evenly(len(other), MODES_SAMPLES if real.name == "stacked-mnist" else self.count)]
 
@@ -271,16 +273,12 @@ class PairEvaluator:
     def __init__(self, real: data.Dataset, kind: str, direction: str, samples: int | None = None):
         chosen = _evenly(len(real.held_out), samples or SAMPLES)
         self.count = len(chosen)
-        self._x, self._y = pairs.split(floats(real.held_out[chosen]), kind, direction)
+        images = real.held_out[chosen]
+        self._x, self._y = pairs.split(floats(images), kind, direction)
         self.about = {
             "samples": self.count,
             "features": {"name": f"pixels, {kind} {direction}", "sha256": "", "accuracy": None},
-            "split": {
-                "dataset": real.name,
-                "split": "held-out",
-                "images": len(chosen),
-                "sha256": hashlib.sha256(np.ascontiguousarray(real.held_out[chosen])).hexdigest(),
-            },
+            "split": _split(real.name, "held-out", images),
         }
 
     def reference(self) -> dict[str, float]:
@@ -313,18 +311,12 @@ class PairEvaluator:
 
 
 def evaluator_for(
-    settings: Mapping[str, Any],
-    real: data.Dataset,
-    samples: int | None = None,
-    features: str = "auto",
-    split: str = "held-out",
-    data_root: str | None = None,
-    device: torch.device | None = None,
+    settings: Mapping[str, Any], real: data.Dataset, samples: int | None = None, **options: Any
 ) -> Evaluator | PairEvaluator:
-    """The evaluator of a run with these settings on the set `real`."""
+    """The evaluator of a run with these settings on the set `real`; `options` are Evaluator's."""
     if "pairs" in settings:
         return PairEvaluator(real, pairs.kind_of(real.name, settings["pairs"]), settings["direction"], samples)
-    return Evaluator(real, samples, features, split, data_root, device)
+    return Evaluator(real, samples, **options)
 
 
 def linear_probe(encode: Callable[[Tensor], Tensor], real: data.Dataset) -> tuple[float, float]:
@@ -401,3 +393,14 @@ class Terms:
             f"{self.dataset}: {self.samples:,} samples, {self.real:,} {self.split} {what}"
             f" {self.sha256[1][:8]}, on {self.features}{mark}"
         )
+
+
+def by_terms(entries: Iterable[Any]) -> dict[Terms, Mapping[str, Any]]:
+    """The entries of a scores.json by what they may be compared with; another version's are left out."""
+    found = {}
+    for entry in entries:
+        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
+            numbers = [*entry["scores"].values(), *entry["reference"].values()]
+            if all(value is None or isinstance(value, (int, float)) for value in numbers):
+                found[Terms.of(entry)] = entry
+    return found

@@ -24,17 +24,6 @@ POINTS = 250  # of a curve
 TITLES = {"epoch": "epochs", "images": "images shown", "generator_steps": "generator steps", "seconds": "time"}
 
 
-def frames_of(run: report.Run) -> list[tuple[float, Path]]:
-    """(epoch, file) of each grid in order; one that cannot be told an epoch is passed over."""
-    found = []
-    for file in (run.folder / "samples").glob("epoch-*.png"):
-        try:
-            found.append((float(file.stem.partition("-")[2]), file))
-        except ValueError:
-            continue
-    return sorted(found)
-
-
 def opened(file: Path) -> Image.Image | None:
     """The grid, or None where it is damaged or half-written."""
     try:
@@ -54,12 +43,14 @@ def _data_url(run: report.Run, file: Path) -> str | None:
 
 
 def _frames(run: report.Run, bytes_for_it: float) -> list[dict[str, Any]]:
-    files = frames_of(run)
-    last = _data_url(run, files[-1][1]) if files else None
+    if not run.frames:
+        return []
+    last_epoch, last_file = run.frames[-1]
+    last = _data_url(run, last_file)
     most = FRAMES[1] if last is None else min(FRAMES[1], max(FRAMES[0], int(bytes_for_it / len(last))))
+    sources = [(epoch, _data_url(run, file)) for epoch, file in images.evenly(run.frames, most)[:-1]]
     found = []
-    for epoch, file in images.evenly(files, most):
-        source = _data_url(run, file)
+    for epoch, source in (*sources, (last_epoch, last)):
         if source:
             found.append({**{name: round(value, 4) for name, value in run.when(epoch).items()}, "src": source})
     return found
@@ -92,7 +83,7 @@ def _curves(group: Sequence[report.Run]) -> dict[str, dict[str, list[float]]]:
     return found
 
 
-def _facts(run: report.Run, group: int, room: float, now: float) -> dict[str, Any]:
+def _facts(run: report.Run, room: float, now: float) -> dict[str, Any]:
     record = run.record
     frames = _frames(run, room)
     return {
@@ -109,7 +100,6 @@ def _facts(run: report.Run, group: int, room: float, now: float) -> dict[str, An
         "generator_steps": run.generator_steps,
         "time": cli.clock(record["seconds"]),
         "rate": record["images_per_second"],
-        "group": group,
         "frames": frames,
         "last": frames[-1]["src"] if frames else None,
         "ratio": run.steps_per_generator_step,
@@ -117,83 +107,24 @@ def _facts(run: report.Run, group: int, room: float, now: float) -> dict[str, An
     }
 
 
-def _tables(groups: Sequence[Sequence[report.Run]]) -> list[dict[str, Any]]:
-    """The tables of scores: what to show and what to sort by in each cell."""
-    runs = [run for group in groups for run in group]
-    found = []
-    for terms in dict.fromkeys(terms for run in runs for terms in run.scores):
-        columns = report.shown(run.scores[terms]["scores"] for run in runs if terms in run.scores)
-        lines, best = [], {}
-        for number, group in enumerate(groups):
-            entries = [run.scores[terms] for run in group if terms in run.scores]
-            if not entries:
-                continue
-            cells = []
-            for name in columns:
-                mean, spread = report.mean_and_spread(entry["scores"].get(name) for entry in entries)
-                cells.append({"value": mean, "text": report.format_score(name, mean, spread)})
-                if mean is not None:
-                    better = COLUMNS_OF_SCORES[name].better
-                    best[name] = max(best.get(name, (-math.inf, 0)), (better * mean, number))
-            lines.append(
-                {
-                    "name": report.name_of([run for run in group if terms in run.scores]),
-                    "group": number,
-                    "images": report.images_scored(entries),
-                    "stale": any(report.is_stale(run, terms) for run in group if terms in run.scores),
-                    "cells": cells,
-                }
-            )
-        reference = next((run.scores[terms]["reference"] for run in runs if terms in run.scores), {})
-        found.append(
-            {
-                "terms": str(terms),
-                "columns": [COLUMNS_OF_SCORES[name]._asdict() | {"key": name} for name in columns],
-                "lines": lines,
-                "best": {name: number for name, (_, number) in best.items()},
-                "reference": [report.format_score(name, reference.get(name)) for name in columns],
-                "reference_is": "the inputs, untranslated" if "held_out_l1" in reference else "real images",
-                "accuracy": next(run.scores[terms]["features"]["accuracy"] for run in runs if terms in run.scores),
-            }
-        )
-    return found
-
-
-def _settings(runs: Sequence[report.Run]) -> list[dict[str, Any]]:
-    settings = [report.settings_of(run) for run in runs]
-    found = []
-    for name in dict.fromkeys(name for one in settings for name in one):
-        values = ["" if one.get(name) is None else str(one[name]) for one in settings]
-        found.append({"name": name.replace("_", " "), "values": values, "differs": len(set(values)) > 1})
-    return found
-
-
 def page(runs: Sequence[report.Run], title: str) -> bytes:
     """The whole page. The runs are shown in their order, those that differ only by their seed folded."""
     import jinja2
 
     groups, now = report.fold(runs), time.time()
-    number = {id(run): i for i, group in enumerate(groups) for run in group}
-    facts = [_facts(run, number[id(run)], MOST_BYTES / len(runs), now) for run in runs]
+    facts = [_facts(run, MOST_BYTES / len(runs), now) for run in runs]
     curves = [{"name": report.name_of(group), "curves": _curves(group)} for group in groups]
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     script = SCRIPT.read_text(encoding="utf-8")
-    # The last grid of each is in the page itself, for those who read it without JavaScript.
-    shown = [
-        {
-            **one,
-            "last": None,
-            "frames": [{**frame, "src": ""} if frame is one["frames"][-1] else frame for frame in one["frames"]],
-        }
-        for one in facts
-    ]
     content = {
-        "runs": shown,
+        # The last grid of each is in the page itself, for those who read it without JavaScript.
+        "runs": [
+            {"frames": [*run["frames"][:-1], *({**last, "src": ""} for last in run["frames"][-1:])]} for run in facts
+        ],
         "groups": curves,
         "axes": TITLES,
         "scores": {name: column.title for name, column in COLUMNS_OF_SCORES.items()},
     }
-    settings = _settings(runs)
     return (
         environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
         .render(
@@ -201,9 +132,9 @@ def page(runs: Sequence[report.Run], title: str) -> bytes:
             runs=facts,
             axes=TITLES,
             slower=[run for run in facts if run["ratio"] > 1],
-            tables=_tables(groups),
+            tables=report.tables(groups),
             unscored=[run.name for run in runs if not run.scores],
-            settings=settings,
+            settings=report.settings_table(runs),
             content=json.dumps(content).replace("<", "\\u003c"),
             script=script,
             # Nothing but this very script may run, and nothing may be fetched.

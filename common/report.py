@@ -7,14 +7,15 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from common.cli import FolderError
-from common.metrics import COLUMNS_OF_SCORES, Terms
-from common.run import AXES, LOG, RunFolder
+from common.metrics import COLUMNS_OF_SCORES, Terms, by_terms
+from common.run import AXES, LOG, RunFolder, generator_steps
 
 QUIET = 600  # seconds after which a run that trains has written a checkpoint, or is dead
 
@@ -32,20 +33,13 @@ class Run:
     @classmethod
     def read(cls, folder: Path, name: str) -> "Run":
         found = RunFolder(folder)
-        entries = {}
-        for entry in found.scores():
-            with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):  # another version's
-                numbers = [*entry["scores"].values(), *entry["reference"].values()]
-                if all(value is None or isinstance(value, (int, float)) for value in numbers):
-                    entries[Terms.of(entry)] = entry
         record, log = found.record(), found.log()
         try:
             settings = record["settings"]
-            for row in log:  # 0.2.0 did not count them
-                row.setdefault("generator_steps", row["step"] // settings.get("n_critic", settings.get("d_steps", 1)))
-            run = cls(folder, name, record, log, entries)
+            for row in log:
+                row.setdefault("generator_steps", generator_steps(row["step"], settings))
+            run = cls(folder, name, record, log, by_terms(found.scores()))
             hash((run.kind, run.image_size, f"{record['images']:,} {record['seconds']:.0f} {record['steps']:,}"))
-            settings_of(run)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise FolderError(f"{folder}: its run.json is not as this version writes it ({error!r})") from error
         return run
@@ -64,6 +58,15 @@ class Run:
         rows = [dict.fromkeys(AXES, 0.0), *self.log]
         epochs = [row["epoch"] for row in rows]
         return {axis: float(np.interp(epoch, epochs, [row[axis] for row in rows])) for axis in AXES} | {"epoch": epoch}
+
+    @cached_property
+    def frames(self) -> list[tuple[float, Path]]:
+        """(epoch, file) of each grid in order; one that cannot be told an epoch is passed over."""
+        found = []
+        for file in (self.folder / "samples").glob("epoch-*.png"):
+            with contextlib.suppress(ValueError):
+                found.append((float(file.stem.partition("-")[2]), file))
+        return sorted(found)
 
     @property
     def epochs(self) -> float:
@@ -176,26 +179,62 @@ def images_scored(entries: Iterable[Mapping[str, Any]]) -> int | None:
     return None if found is None else round(found)
 
 
-def score_tables(runs: Sequence[Run]) -> str:
-    """A table for each set of scores that may be compared, below it the real images' own where there are any."""
-    parts = []
+def tables(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
+    """A table for each set of scores that may be compared: a line for each group, value and text in each cell."""
+    runs = [run for group in groups for run in group]
+    found = []
     for terms in dict.fromkeys(terms for run in runs for terms in run.scores):
-        groups = fold(run for run in runs if terms in run.scores)
-        columns = shown(run.scores[terms]["scores"] for group in groups for run in group)
+        columns = shown(run.scores[terms]["scores"] for run in runs if terms in run.scores)
+        lines, best = [], {}
+        for number, group in enumerate(groups):
+            scored = [run for run in group if terms in run.scores]
+            if not scored:
+                continue
+            entries = [run.scores[terms] for run in scored]
+            cells = []
+            for name in columns:
+                mean, spread = mean_and_spread(entry["scores"].get(name) for entry in entries)
+                cells.append({"value": mean, "text": format_score(name, mean, spread)})
+                if mean is not None:
+                    better = COLUMNS_OF_SCORES[name].better
+                    best[name] = max(best.get(name, (-math.inf, 0)), (better * mean, number))
+            lines.append(
+                {
+                    "name": name_of(scored),
+                    "group": number,
+                    "images": images_scored(entries),
+                    "stale": any(is_stale(run, terms) for run in scored),
+                    "cells": cells,
+                }
+            )
+        one = next(run.scores[terms] for run in runs if terms in run.scores)
+        found.append(
+            {
+                "terms": str(terms),
+                "columns": [COLUMNS_OF_SCORES[name]._asdict() | {"key": name} for name in columns],
+                "lines": lines,
+                "best": {name: number for name, (_, number) in best.items()},
+                "reference": [format_score(name, one["reference"].get(name)) for name in columns],
+                "reference_is": "inputs untranslated" if "held_out_l1" in one["reference"] else "real images",
+                "has_reference": bool(one["reference"]),
+                "accuracy": one["features"]["accuracy"],
+            }
+        )
+    return found
+
+
+def score_tables(runs: Sequence[Run]) -> str:
+    """The tables as text, below each the real images' own scores where there are any."""
+    parts = []
+    for one in tables(fold(runs)):
         lines = []
-        for group in groups:
-            entries = [run.scores[terms] for run in group]
-            cells = [
-                format_score(name, *mean_and_spread(entry["scores"].get(name) for entry in entries)) for name in columns
-            ]
-            shown_images = images_scored(entries)
-            lines.append([name_of(group), "" if shown_images is None else f"{shown_images:,}", *cells])
-        reference = next((run.scores[terms]["reference"] for run in runs if terms in run.scores), {})
-        if reference:
-            mark = "inputs untranslated" if "held_out_l1" in reference else "real images"
-            lines.append([mark, "", *(format_score(name, reference.get(name)) for name in columns)])
-        titles = ["", "images shown", *(COLUMNS_OF_SCORES[name].title for name in columns)]
-        parts.append(f"{terms}\n{table(titles, lines)}")
+        for line in one["lines"]:
+            images = "" if line["images"] is None else f"{line['images']:,}"
+            lines.append([line["name"], images, *(cell["text"] for cell in line["cells"])])
+        if one["has_reference"]:
+            lines.append([one["reference_is"], "", *one["reference"]])
+        titles = ["", "images shown", *(column["title"] for column in one["columns"])]
+        parts.append(f"{one['terms']}\n{table(titles, lines)}")
     return "\n\n".join(parts)
 
 
@@ -222,3 +261,13 @@ def settings_of(run: Run) -> dict[str, Any]:
         "threads": record["threads"],
         **{f"{name} version": version for name, version in record["versions"].items()},
     }
+
+
+def settings_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Every setting with its value in each run, blank where a run has none, and whether they differ."""
+    settings = [settings_of(run) for run in runs]
+    found = []
+    for name in dict.fromkeys(name for one in settings for name in one):
+        values = ["" if one.get(name) is None else str(one[name]) for one in settings]
+        found.append({"name": name, "values": values, "differs": len(set(values)) > 1})
+    return found

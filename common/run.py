@@ -47,11 +47,20 @@ def _digest_of(record: Mapping[str, Any]) -> str:
     )
 
 
+def generator_steps(step: int, settings: Mapping[str, Any]) -> int:
+    """How many there were by a training step of a run of 0.2.0, which did not count them."""
+    return int(step) // settings.get("n_critic", settings.get("d_steps", 1))
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    return sorted(file.parent for file in folder.glob(f"[!.]*/{RECORD}"))  # not those in .old/
+
+
 def neighbours(path: Path) -> list[Path]:
     """The other runs beside this one."""
     here = path.resolve()
     with contextlib.suppress(OSError):
-        return sorted(file.parent for file in here.parent.glob(f"[!.]*/{RECORD}") if file.parent != here)
+        return [run for run in _runs_in(here.parent) if run != here]
     return []
 
 
@@ -65,7 +74,7 @@ def find_runs(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
         if not os.path.lexists(path):
             raise FolderError(f"{path}: not there; give the folder of a run, such as out/gan")
         try:
-            inside = [file.parent for file in path.glob(f"[!.]*/{RECORD}")]
+            inside = _runs_in(path)
             inside += [path] if RunFolder(path).holds_a_run() else []
         except (OSError, FolderError):  # a file, or out of reach
             inside = []
@@ -315,11 +324,8 @@ class RunFolder:
         self.write(CHECKPOINT, content + SEAL + _sha256(content).encode(), keep_as=PREVIOUS)
 
     def write_generator(self, network: nn.Module, about: Mapping[str, Any]) -> None:
-        from safetensors.torch import save
-
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-        header = json.dumps({**about, "sha256": weights_digest(weights)}, sort_keys=True)
-        self.write(GENERATOR, save(weights, metadata={"generator": header}))
+        content, _ = sealed_weights(network, "generator", about)
+        self.write(GENERATOR, content)
 
     def write_log(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """The log from its beginning: on a resume, or when a column is new."""
@@ -420,17 +426,35 @@ def load_generator_and_step(folder: str | os.PathLike[str]) -> tuple[nn.Module, 
 
 
 def _finished_generator(file: Path) -> nn.Module:
+    try:
+        return build(file, *read_weights(file, "generator"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FolderError(f"{file}: damaged ({error}); the same training line writes it again") from error
+
+
+def sealed_weights(network: nn.Module, name: str, about: Mapping[str, Any]) -> tuple[bytes, str]:
+    """A safetensors file with what is to be known of the network under `name`, and the weights' SHA-256 in it."""
+    from safetensors.torch import save
+
+    weights = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
+    digest = weights_digest(weights)
+    header = json.dumps({**about, "sha256": digest}, sort_keys=True)
+    return save(weights, metadata={name: header}), digest
+
+
+def read_weights(file: Path, name: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """What sealed_weights put into the file. Raises OSError, ValueError, KeyError or TypeError where it is damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(file, "pt") as content:
-            about = json.loads((content.metadata() or {})["generator"])
-            weights = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 (not a dict)
-        if about["sha256"] != weights_digest(weights):
-            raise ValueError("its SHA-256 does not match")
-        return build(file, about, weights)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise FolderError(f"{file}: damaged ({error}); the same training line writes it again") from error
+            about = json.loads((content.metadata() or {})[name])
+            weights = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+    if about["sha256"] != weights_digest(weights):
+        raise ValueError("its SHA-256 does not match")
+    return about, weights
 
 
 def build(file: Path, about: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> nn.Module:

@@ -24,7 +24,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from common import __version__, cli, data, device, images
 from common.cli import BadArgument, DataError, Diverged, Done, FolderError, Refusal, Stopped, say
-from common.run import AXES, RunFolder, neighbours
+from common.run import AXES, RunFolder, generator_steps, neighbours
 
 LOG_EVERY = 100  # steps between rows of log.csv within an epoch
 SCORES_NOT_DRAWN = ("kernel", "density", "class_kl", "smallest_class", "worst_class_coverage")  # in losses.png
@@ -370,7 +370,7 @@ class Training:
 
     def _real(self, chosen: Tensor) -> Tensor:
         x = self._images[chosen].to(self.device, non_blocking=True)
-        x = _floats(x)
+        x = images.floats(x, torch.channels_last)
         if self.settings.flip:
             mirrored = torch.rand(len(x), 1, 1, 1, device=self.device) < 0.5
             x = torch.where(mirrored, x.flip(3), x)
@@ -436,8 +436,7 @@ class Training:
     def _draw(self) -> None:
         """The grid and the contact sheets of this moment; leaves the random generators as they were."""
         training = [network for network in self._networks.values() if network.training]
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), torch.no_grad():
+        with self._own_random(), torch.no_grad():
             torch.manual_seed(self.settings.seed)
             for network in training:
                 network.eval()
@@ -446,7 +445,8 @@ class Training:
                 # Evenly from the whole set, which may be sorted by class; a small one holds out fewer.
                 chosen = np.arange(count) * len(self.data.held_out) // count
                 held_out = torch.from_numpy(np.ascontiguousarray(self.data.held_out[chosen]))
-                pictures[name] = images.grid(draw(_floats(held_out.to(self.device)), self._latents[:count]), columns)
+                real = images.floats(held_out.to(self.device), torch.channels_last)
+                pictures[name] = images.grid(draw(real, self._latents[:count]), columns)
             for network in training:
                 network.train()
         whole = self._grids_per_epoch == 1 and not self._batch
@@ -456,11 +456,15 @@ class Training:
         self._folder.board(self._step, {}, pictures["samples"])
         self._drawn = self._step
 
+    def _own_random(self) -> contextlib.AbstractContextManager[None]:
+        """What is drawn inside leaves the run's random generators as they were."""
+        return torch.random.fork_rng([self.device] if self.device.type == "cuda" else [])
+
     def _prepare_evaluator(self) -> Any:
         from common import metrics
 
         settings = dataclasses.asdict(self.settings)
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+        with self._own_random():
             return metrics.evaluator_for(settings, self.data, data_root=self.settings.data_root)
 
     def _evaluate(self) -> dict[str, float]:
@@ -468,7 +472,7 @@ class Training:
         began = time.monotonic()
         G = self._generator
         training = G.training
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+        with self._own_random():
             scores = self._evaluator.score(G.eval())
         G.train(training)
         self._started += time.monotonic() - began
@@ -575,9 +579,8 @@ class Training:
         if state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
         self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
-        # A checkpoint of 0.2.0 has no count.
-        every = getattr(self.settings, "n_critic", getattr(self.settings, "d_steps", 1))
-        self._generator_steps = state.get("generator_steps", self._step // every)
+        uncounted = generator_steps(self._step, dataclasses.asdict(self.settings))
+        self._generator_steps = state.get("generator_steps", uncounted)
         self._rows = json.loads(state["rows"])
         self._sums = {name: (total.to(self.device), count) for name, (total, count) in state["sums"].items()}
         self._spent = state["seconds"]
@@ -611,11 +614,6 @@ class Training:
             with contextlib.suppress(FolderError):  # the failure may be that nothing can be written
                 self._write_record("failed", failure)
         self._folder.release()
-
-
-def _floats(pixels: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> float32 in [-1, 1], channels last."""
-    return pixels.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
 
 
 def _comparable(name: str, value: Any) -> Any:
