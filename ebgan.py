@@ -109,7 +109,8 @@ def discriminator_step(
 ) -> dict[str, Tensor]:
     with torch.no_grad():
         fake = G(z)
-    real_energy, fake_energy = energy(x, D(x)[0]), energy(fake, D(fake)[0])
+    images = torch.cat([x, fake])
+    real_energy, fake_energy = energy(images, D(images)[0]).chunk(2)
     loss = discriminator_loss(real_energy, fake_energy, margin)
     descend(loss, opt_D)
     return {

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from common import cli
+from common.layers import Dropout
 from common.train import Training, descend, launch
 
 
@@ -58,7 +59,7 @@ class Discriminator(nn.Module):
         widths = (math.prod(shape), 1024, 512)
         layers = []
         for inputs, outputs in pairwise(widths):
-            layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), nn.Dropout(dropout)]
+            layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2), Dropout(dropout)]
         self.layers = nn.Sequential(nn.Flatten(), *layers, nn.Linear(widths[-1], 1), nn.Flatten(0))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -80,7 +81,8 @@ def generator_loss(fake_logits: Tensor, objective: str = "non-saturating") -> Te
 def discriminator_step(D: nn.Module, G: nn.Module, opt_D: Optimizer, x: Tensor, z: Tensor) -> dict[str, Tensor]:
     with torch.no_grad():
         fake = G(z)
-    loss = discriminator_loss(D(x), D(fake))
+    real_logits, fake_logits = D(torch.cat([x, fake])).chunk(2)
+    loss = discriminator_loss(real_logits, fake_logits)
     descend(loss, opt_D)
     return {"d_loss": loss}
 

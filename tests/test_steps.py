@@ -17,6 +17,7 @@ import pix2pix
 import r3gan
 import wgan
 import wgan_gp
+from common.layers import Dropout
 
 SHAPE, CLASSES = (1, 8, 8), 3
 
@@ -227,3 +228,15 @@ def test_networks_fit_the_image(script, size):
 def test_a_size_that_cannot_be_halved_down_is_refused(size):
     with pytest.raises(ValueError, match=f"{size}x{size}"):
         lsgan.Generator(5, (1, size, size))
+
+
+def test_dropout_leaves_out_its_share_and_keeps_the_mean():
+    torch.manual_seed(0)
+    layer, x = Dropout(0.3), torch.ones(1000, 100)
+    for given in (x, x.bfloat16()):
+        y = layer(given)
+        assert y.dtype == given.dtype
+        assert (y == 0).float().mean().item() == pytest.approx(0.3, abs=0.01)
+        assert y[y != 0].float().unique().item() == pytest.approx(1 / 0.7, rel=0.01)
+    assert not torch.equal(layer(x), layer(x))
+    assert torch.equal(layer.eval()(x), x)
