@@ -35,6 +35,12 @@ LINES = {
 WITHOUT_END = 1_000_000_000_000  # images: the clock ends the run
 
 
+def line_of(script: str, folder: Path, options: list[str]) -> list[str]:
+    """The arguments of the script's line, with a folder and options of one's own."""
+    lr_g, lr_d, momentum, *rest = LINES[script].split()
+    return [lr_g, lr_d, momentum, str(folder), *rest, *options]
+
+
 def seconds_so_far(folder: Path) -> float:
     try:
         return json.loads((folder / RECORD).read_text())["seconds"]
@@ -44,16 +50,15 @@ def seconds_so_far(folder: Path) -> float:
 
 def train(script: str, folder: Path, options: list[str], limit: float | None) -> int:
     """Runs the script's line; returns its exit code."""
-    options = [*LINES[script].split(), *options]
+    line = line_of(script, folder, options)
     if limit is not None:
         left = limit - seconds_so_far(folder)
         if left < 0.1 * limit:  # starting takes some of it
             print(f"{folder}: had its time")
             return 0
-        options += ["--time-limit", f"{left:.0f}s"]
+        line += ["--time-limit", f"{left:.0f}s"]
         if not any(option.startswith(("--images", "--epochs")) for option in options):
-            options += ["--images", str(WITHOUT_END)]
-    line = [*options[:3], str(folder), *options[3:]]
+            line += ["--images", str(WITHOUT_END)]
     print(f"\n{script}.py {shlex.join(line)}", flush=True)
     return subprocess.run([sys.executable, str(HOME / f"{script}.py"), *line]).returncode
 

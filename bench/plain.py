@@ -27,8 +27,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from common import cli, data, device
 from common.train import Training
 
-WAYS = ("ours", "plain")
-
 
 class Images(VisionDataset):
     """Decoded images with their classes, handled one by one as torchvision's MNIST and CIFAR10 do."""

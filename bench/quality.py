@@ -22,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.all import LINES, WITHOUT_END
+from bench.all import LINES, WITHOUT_END, line_of
 from common import cli
 from common.images import curves
 
@@ -68,21 +68,9 @@ def train_and_score(connection: Any, began: float, way: str, name: str, line: li
 
 def measure(way: str, name: str, options: list[str], moments: list[float]) -> tuple[list[dict[str, Any]], Any]:
     """The rows of one way and what they were scored on. Raises EOFError if its process fails."""
-    lr_g, lr_d, momentum, *rest = LINES[name].split()
     folder = tempfile.mkdtemp(prefix="quality-")
-    line = [
-        lr_g,
-        lr_d,
-        momentum,
-        f"{folder}/run",
-        *rest,
-        "--images",
-        str(WITHOUT_END),
-        "--time-limit",
-        "1000h",
-        "--quiet",
-    ]
-    line += options  # under a time limit grids come as often as in a run of default length
+    without_end = ["--images", str(WITHOUT_END), "--time-limit", "1000h"]  # the limit: grids as often as by default
+    line = line_of(name, Path(folder, "run"), [*without_end, "--quiet", *options])
     context = multiprocessing.get_context("spawn")
     connection, theirs = context.Pipe()
     process = context.Process(target=train_and_score, args=(theirs, time.time(), way, name, line, moments), daemon=True)

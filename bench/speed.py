@@ -28,7 +28,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.all import LINES
+from bench.all import LINES, line_of
 from common.cli import say, whole
 from common.run import HOME
 
@@ -175,11 +175,6 @@ class Process:
     def end(self) -> None:
         self._connection.send(("end",))
         self._process.join(60)
-
-
-def line_of(name: str, folder: Path, options: list[str]) -> list[str]:
-    lr_g, lr_d, momentum, *rest = LINES[name].split()
-    return [lr_g, lr_d, momentum, str(folder), *rest, *options]
 
 
 def measure(name: str, options: list[str], rounds: int, seconds: float, folder: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the figures of bench/ rest on: that both ways train the same, and that operations are counted right."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -40,8 +41,6 @@ class Steps:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_trains_the_plain_way(name, monkeypatch):
     line = speed.line_of(name, "unused", [*DIGITS, "--batch-size", "20"])
-    import importlib
-
     module = importlib.import_module(name)
     for attribute in ("descend", "Flatten", "Unflatten", "Dropout"):
         monkeypatch.setattr(module, attribute, getattr(module, attribute, None), raising=False)
