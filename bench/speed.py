@@ -224,19 +224,22 @@ def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     import torch
 
+    from common.device import resolve_precision
+
     model, flags = platform.processor() or platform.machine(), ""
     if Path("/proc/cpuinfo").exists():
         lines = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
         lines = {key.strip(): value.strip() for key, value in lines.items()}
         model, flags = lines.get("model name", model), lines.get("flags", "")
     cpu = torch.device("cpu")
+    precisions = sorted({"fp32", resolve_precision("auto", cpu)}, reverse=True)  # emulated, bf16 would take minutes
     return {
         "processor": model,
         "threads": torch.get_num_threads(),
         "bf16": [flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags.split()],
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "torch": torch.__version__,
-        "cpu_rates": {precision: multiply(cpu, precision) for precision in ("fp32", "bf16")},
+        "cpu_rates": {precision: multiply(cpu, precision) for precision in precisions},
         "date": time.strftime("%Y-%m-%d"),
     }
 
