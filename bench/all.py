@@ -35,9 +35,9 @@ LINES = {
 WITHOUT_END = 1_000_000_000_000  # images: the clock ends the run
 
 
-def line_of(script: str, folder: Path, options: list[str]) -> list[str]:
-    """The arguments of the script's line, with a folder and options of one's own."""
-    lr_g, lr_d, momentum, *rest = LINES[script].split()
+def line_of(script: str, folder: Path, options: list[str], line: str = "") -> list[str]:
+    """The arguments of `line`, else of the script's line in the README, with a folder and options of one's own."""
+    lr_g, lr_d, momentum, *rest = (line or LINES[script]).split()
     return [lr_g, lr_d, momentum, str(folder), *rest, *options]
 
 

@@ -1,10 +1,10 @@
 """Quality against wall-clock time: the scores of a script after 30, 60, 120, 300 and 600 seconds.
 
     python bench/quality.py out/quality dcgan --dataset fashion-mnist
-    python bench/quality.py out/quality dcgan --dataset fashion-mnist --ways ours plain
+    python bench/quality.py out/quality dcgan --dataset fashion-mnist --plain --ours "2e-4 2e-4 0.5" "1e-3 1e-3 0.5"
 
 The clock starts with the command, imports and data included. At each moment the generator is set aside, and all are
-scored at the end, as evaluate.py does it; other options are given to the script. `plain` is the plain way of
+scored at the end, as evaluate.py does it; other options are given to the script. --plain trains the plain way of
 bench/plain.py. Writes quality.json, quality.md and quality.png into the folder.
 """
 
@@ -12,6 +12,7 @@ import argparse
 import dataclasses
 import json
 import multiprocessing
+import shlex
 import shutil
 import signal
 import sys
@@ -66,14 +67,17 @@ def train_and_score(connection: Any, began: float, way: str, name: str, line: li
     connection.send((rows, evaluator.about))
 
 
-def measure(way: str, name: str, options: list[str], moments: list[float]) -> tuple[list[dict[str, Any]], Any]:
-    """The rows of one way and what they were scored on. Raises EOFError if its process fails."""
+def measure(
+    way: str, name: str, line: str, options: list[str], moments: list[float]
+) -> tuple[list[dict[str, Any]], Any]:
+    """The rows of one line and what they were scored on. Raises EOFError if its process fails."""
     folder = tempfile.mkdtemp(prefix="quality-")
     without_end = ["--images", str(WITHOUT_END), "--time-limit", "1000h"]  # the limit: grids as often as by default
-    line = line_of(name, Path(folder, "run"), [*without_end, "--quiet", *options])
+    arguments = line_of(name, Path(folder, "run"), [*without_end, "--quiet", *options], line)
     context = multiprocessing.get_context("spawn")
     connection, theirs = context.Pipe()
-    process = context.Process(target=train_and_score, args=(theirs, time.time(), way, name, line, moments), daemon=True)
+    work = (theirs, time.time(), way, name, arguments, moments)
+    process = context.Process(target=train_and_score, args=work, daemon=True)
     try:
         process.start()
         theirs.close()
@@ -97,7 +101,7 @@ def table(found: dict[str, Any]) -> str:
 def plot(found: dict[str, Any]) -> bytes:
     """The first score against the seconds, a curve a way; PNG."""
     name = next(name for name in SHOWN if name in found["rows"][0])
-    rows = [{"seconds": row["seconds"], f"{row['way']}, {SHOWN[name][:-2]}": row[name]} for row in found["rows"]]
+    rows = [{"seconds": row["seconds"], f"{SHOWN[name][:-2]}, {row['way']}": row[name]} for row in found["rows"]]
     ways = [key for key in dict.fromkeys(key for row in rows for key in row) if key != "seconds"]
     return curves(rows, [ways], found["title"], over="seconds")
 
@@ -108,20 +112,26 @@ def main() -> int:
     )
     parser.add_argument("folder", type=Path, help="where quality.json, quality.md and quality.png go")
     parser.add_argument("script", choices=LINES, metavar="SCRIPT", help="such as dcgan")
-    parser.add_argument("--ways", nargs="+", choices=("ours", "plain"), default=["ours"])
+    a_line = {"nargs": "*", "metavar": "LINE", "default": None}
+    parser.add_argument("--ours", help='"lr_g lr_d momentum [option ...]"; none: the README\'s', **a_line)
+    parser.add_argument("--plain", help="the same, trained the plain way", **a_line)
     parser.add_argument("--at", nargs="+", type=cli.duration, default=[30.0, 60.0, 120.0, 300.0, 600.0], metavar="TIME")
     known, options = parser.parse_known_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # its process ends with it
     rows: list[dict[str, Any]] = []
-    for way in known.ways:
+    readme = LINES[known.script]
+    if known.ours is None and known.plain is None:
+        known.ours = []
+    asked = {"plain": known.plain, "ours": known.ours}
+    for way, line in [(way, line) for way, lines in asked.items() if lines is not None for line in lines or [readme]]:
         try:
-            measured, about = measure(way, known.script, options, sorted(known.at))
+            measured, about = measure(way, known.script, line, options, sorted(known.at))
         except EOFError:
             cli.say(f"{known.script}.py, {way}: its process ended, see above")
             return 1
-        rows += [{"way": way, **row} for row in measured]
+        rows += [{"way": f"{way} {line}", **row} for row in measured]
     found = {
-        "command": f"python bench/quality.py {' '.join(sys.argv[1:])}",
+        "command": f"python bench/quality.py {shlex.join(sys.argv[1:])}",
         "title": f"{known.script}.py, {about['features']['name']}",
         "about": about,
         "rows": rows,

@@ -104,11 +104,12 @@ def test_speed_writes_what_it_measured(tmp_path):
     assert found["machine"]["torch"] == torch.__version__
 
 
-def test_quality_scores_both_ways_at_each_moment(tmp_path):
-    line = [tmp_path / "out", "dcgan", *DIGITS, "--ways", "ours", "plain", "--at", "8s", "9s"]
+def test_quality_scores_every_line_at_each_moment(tmp_path):
+    line = [tmp_path / "out", "dcgan", *DIGITS, "--plain", "--ours", "1e-3 1e-3 0.5 --ema 0.9", "--at", "8s", "9s"]
     done = bench("quality", *line)
     rows = json.loads((tmp_path / "out" / "quality.json").read_text())["rows"]
-    assert [(row["way"], row["seconds"]) for row in rows] == [(w, s) for w in ("ours", "plain") for s in (8, 9)]
+    ways = ("plain 2e-4 2e-4 0.5", "ours 1e-3 1e-3 0.5 --ema 0.9")
+    assert [(row["way"], row["seconds"]) for row in rows] == [(way, s) for way in ways for s in (8, 9)]
     for first, second in (rows[:2], rows[2:]):
         assert first["images"] < second["images"]
         assert 0 < first["frechet"] != second["frechet"] > 0
