@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # before torch: as many processes as cores, one thread each
+
 import numpy as np
 import pytest
 
