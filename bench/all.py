@@ -35,9 +35,9 @@ LINES = {
 WITHOUT_END = 1_000_000_000_000  # images: the clock ends the run
 
 
-def line_of(script: str, folder: Path, options: list[str], line: str = "") -> list[str]:
-    """The arguments of `line`, else of the script's line in the README, with a folder and options of one's own."""
-    lr_g, lr_d, momentum, *rest = (line or LINES[script]).split()
+def line_of(line: str, folder: Path, options: list[str]) -> list[str]:
+    """The arguments of a line such as those in LINES, with a folder and options of one's own."""
+    lr_g, lr_d, momentum, *rest = line.split()
     return [lr_g, lr_d, momentum, str(folder), *rest, *options]
 
 
@@ -50,7 +50,7 @@ def seconds_so_far(folder: Path) -> float:
 
 def train(script: str, folder: Path, options: list[str], limit: float | None) -> int:
     """Runs the script's line; returns its exit code."""
-    line = line_of(script, folder, options)
+    line = line_of(LINES[script], folder, options)
     if limit is not None:
         left = limit - seconds_so_far(folder)
         if left < 0.1 * limit:  # starting takes some of it

@@ -73,7 +73,7 @@ def measure(
     """The rows of one line and what they were scored on. Raises EOFError if its process fails."""
     folder = tempfile.mkdtemp(prefix="quality-")
     without_end = ["--images", str(WITHOUT_END), "--time-limit", "1000h"]  # the limit: grids as often as by default
-    arguments = line_of(name, Path(folder, "run"), [*without_end, "--quiet", *options], line)
+    arguments = line_of(line, Path(folder, "run"), [*without_end, "--quiet", *options])
     context = multiprocessing.get_context("spawn")
     connection, theirs = context.Pipe()
     work = (theirs, time.time(), way, name, arguments, moments)
@@ -112,18 +112,16 @@ def main() -> int:
     )
     parser.add_argument("folder", type=Path, help="where quality.json, quality.md and quality.png go")
     parser.add_argument("script", choices=LINES, metavar="SCRIPT", help="such as dcgan")
-    a_line = {"nargs": "*", "metavar": "LINE", "default": None}
+    a_line = {"nargs": "*", "metavar": "LINE"}
     parser.add_argument("--ours", help='"lr_g lr_d momentum [option ...]"; none: the README\'s', **a_line)
     parser.add_argument("--plain", help="the same, trained the plain way", **a_line)
     parser.add_argument("--at", nargs="+", type=cli.duration, default=[30.0, 60.0, 120.0, 300.0, 600.0], metavar="TIME")
     known, options = parser.parse_known_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # its process ends with it
     rows: list[dict[str, Any]] = []
-    readme = LINES[known.script]
-    if known.ours is None and known.plain is None:
-        known.ours = []
-    asked = {"plain": known.plain, "ours": known.ours}
-    for way, line in [(way, line) for way, lines in asked.items() if lines is not None for line in lines or [readme]]:
+    readme, given = LINES[known.script], {"plain": known.plain, "ours": known.ours}
+    asked = [(way, line) for way, lines in given.items() if lines is not None for line in lines or [readme]]
+    for way, line in asked or [("ours", readme)]:
         try:
             measured, about = measure(way, known.script, line, options, sorted(known.at))
         except EOFError:

@@ -180,7 +180,10 @@ class Process:
 def measure(name: str, options: list[str], rounds: int, seconds: float, folder: Path) -> dict[str, Any]:
     """What one script's row says."""
     undisturbed = ["--quiet", "--checkpoint-every", "24h", "--sample-every", "1000000"]
-    ways = {way: Process(way, name, line_of(name, folder / way, [*options, *undisturbed])) for way in ("ours", "plain")}
+    ways = {
+        way: Process(way, name, line_of(LINES[name], folder / way, [*options, *undisturbed]))
+        for way in ("ours", "plain")
+    }
     operations = ways["ours"].ask("count") / ways["ours"].ask("about")["batch_size"]
     found: dict[str, list[float]] = {"ours": [], "plain": [], "rate": []}
     for i in range(rounds):
@@ -209,7 +212,7 @@ def measure(name: str, options: list[str], rounds: int, seconds: float, folder: 
 def first_grid(name: str, folder: Path, options: list[str]) -> float:
     """From the start of the script's command to its first picture of samples."""
     begun = time.monotonic()
-    command = [sys.executable, str(HOME / f"{name}.py"), *line_of(name, folder, [*options, "--quiet"])]
+    command = [sys.executable, str(HOME / f"{name}.py"), *line_of(LINES[name], folder, [*options, "--quiet"])]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
         while not any(folder.glob("samples/*.png")):
             if child.poll() is not None:
@@ -232,7 +235,7 @@ def machine() -> dict[str, Any]:
         lines = {key.strip(): value.strip() for key, value in lines.items()}
         model, flags = lines.get("model name", model), lines.get("flags", "")
     cpu = torch.device("cpu")
-    precisions = sorted({"fp32", resolve_precision("auto", cpu)}, reverse=True)  # emulated, bf16 would take minutes
+    precisions = dict.fromkeys(("fp32", resolve_precision("auto", cpu)))  # emulated, bf16 would take minutes
     return {
         "processor": model,
         "threads": torch.get_num_threads(),

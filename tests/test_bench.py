@@ -40,7 +40,7 @@ class Steps:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_trains_the_plain_way(name, monkeypatch):
-    line = speed.line_of(name, "unused", [*DIGITS, "--batch-size", "20"])
+    line = speed.line_of(speed.LINES[name], "unused", [*DIGITS, "--batch-size", "20"])
     module = importlib.import_module(name)
     for attribute in ("descend", "Flatten", "Unflatten", "Dropout"):
         monkeypatch.setattr(module, attribute, getattr(module, attribute, None), raising=False)

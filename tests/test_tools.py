@@ -425,7 +425,7 @@ def test_a_run_ends_with_a_summary_and_the_lines_that_go_on_from_it(shell, tmp_p
 
 
 def test_a_run_that_the_clock_ends_has_a_grid_of_its_end(shell, tmp_path):
-    options = (*DIGITS, "--images", 1e9, "--time-limit", "4s")
+    options = (*DIGITS, "--images", 1e9, "--time-limit", "10s")
     done = shell("gan", "2e-4", "2e-4", "0.5", tmp_path / "gan", *options)
     assert done.code == 0 and "time limit reached" in done.out
     record = RunFolder(tmp_path / "gan").record()
