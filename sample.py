@@ -15,7 +15,6 @@ import argparse
 import io
 import math
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,19 +194,19 @@ def write_folder(result: str, found: "np.ndarray", places: Sequence[str]) -> Non
     """All of them or none: the folder appears when it is complete."""
     from PIL import Image
 
+    from common.files import scratch_folder
+
     path = Path(os.path.abspath(result))
-    staging = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
-        staging.mkdir(parents=True)
-        for image, place in zip(found, places, strict=True):
-            file = staging / f"{place}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file)
-        staging.replace(path)  # which is empty, if it is there
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(path.parent) as staging:
+            for image, place in zip(found, places, strict=True):
+                file = staging / f"{place}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file)
+            staging.replace(path)  # which is empty, if it is there
     except OSError as error:
         raise FolderError(f"{result}: cannot write ({error.strerror or error}); nothing was written") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     print(f"{result}: {len(found):,} images")
 
 

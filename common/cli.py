@@ -52,8 +52,8 @@ class Done(Refusal):
     code = 0
 
 
-class Stopped(Refusal):
-    """By a signal or the time limit, after a checkpoint."""
+class Stopped(BaseException):
+    """By a signal or the time limit, after a checkpoint. No Exception: a signal may come where those are caught."""
 
     def __init__(self, message: str, code: int):
         super().__init__(message)

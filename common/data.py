@@ -1,12 +1,14 @@
 """A name or a path -> images as uint8 (N, C, H, W), in memory or memory-mapped, with labels if there are any."""
 
 import atexit
+import contextlib
+import errno
 import hashlib
 import io
 import json
 import os
 import pickle
-import shutil
+import stat
 import subprocess
 import sys
 import tarfile
@@ -21,11 +23,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
-from common.cli import DataError, Refusal, Settings, say
+from common import files
+from common.cli import DataError, Settings, say
 
 # name: (torchvision's class and folder, folders where people also keep it)
 IDX_SETS = {
@@ -38,6 +41,9 @@ STACKED = ((128_000, 1), (10_000, 2))  # images and seed of stacked-mnist's trai
 SPLITS = ("train", "val", "test")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 LARGEST_KEPT = 64  # images of one square size up to this stay as they are; others are scaled to it
+MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")  # bytes
+LARGEST_FILE = 1 << 29  # bytes that an image may have, and a file of a named set once it is unpacked
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # Pillow would run Ghostscript on others
 STALL_SECONDS, STALL_BYTES = 5.0, 10_000  # a download with fewer new bytes in this time is given up
 
 
@@ -70,7 +76,10 @@ class _Part:
 
 @cache
 def cache_folder() -> Path:
-    """$GAN_CACHE, else $XDG_CACHE_HOME/gan-scripts, else ~/.cache/gan-scripts, else a folder removed at exit."""
+    """$GAN_CACHE, else $XDG_CACHE_HOME/gan-scripts, else ~/.cache/gan-scripts, else a folder removed at exit.
+
+    Raises DataError where even that cannot be made.
+    """
     places = [os.environ.get("GAN_CACHE")]
     if os.environ.get("XDG_CACHE_HOME"):
         places.append(os.path.join(os.environ["XDG_CACHE_HOME"], "gan-scripts"))
@@ -84,8 +93,13 @@ def cache_folder() -> Path:
             return folder
         except OSError:
             continue
-    folder = Path(tempfile.mkdtemp(prefix="gan-scripts-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    until_exit = contextlib.ExitStack()
+    atexit.register(until_exit.close)
+    try:
+        folder = until_exit.enter_context(files.scratch_folder(Path(tempfile.gettempdir())))
+        folder.chmod(0o700)
+    except OSError as error:
+        raise DataError(f"no place for decoded data ({error.strerror or error}); point $GAN_CACHE at one") from error
     return folder
 
 
@@ -93,6 +107,11 @@ def point_caches_here() -> None:
     """matplotlib's and torch hub's own caches go into ours, unless the user put them somewhere."""
     for variable, name in (("MPLCONFIGDIR", "matplotlib"), ("TORCH_HOME", "torch")):
         os.environ.setdefault(variable, str(cache_folder() / name))
+    # matplotlib locks its list of fonts for an instant; the lock of a killed process holds up every later start by 5 s.
+    for lock in (cache_folder() / "matplotlib").glob("*.matplotlib-lock"):
+        with contextlib.suppress(OSError):
+            if abs(time.time() - lock.stat().st_mtime) > 10:
+                lock.unlink()
 
 
 def load_for(settings: Settings, dataset: str | None) -> Dataset:
@@ -168,7 +187,8 @@ def _hold_out(name: str, train: _Part, test: _Part | None, classes: tuple[str, .
             _Part(train.images[side], None if train.labels is None else train.labels[side]) for side in (~held, held)
         )
     digest = hashlib.sha256(repr((train.images.shape, classes)).encode())
-    digest.update(np.ascontiguousarray(train.images))
+    for start in range(0, len(train.images), 10_000):  # between two of which a signal is heard
+        digest.update(np.ascontiguousarray(train.images[start : start + 10_000]))
     digest.update(b"" if train.labels is None else np.ascontiguousarray(train.labels))
     return Dataset(
         name=name,
@@ -228,7 +248,7 @@ def _fit(name: str, part: _Part, image_size: int | None) -> _Part:
             target[:] = _square(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image), size)
         content = io.BytesIO()
         np.save(content, scaled)
-        write_whole(file, content.getvalue())
+        write_to_cache(file, content.getbuffer())
     return _Part(np.load(file), part.labels)
 
 
@@ -252,9 +272,9 @@ def _download(title: str, data_root: str | None, there: Callable[[], bool]) -> N
             if there():
                 return  # by the process that held the lock
             root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as staging:
-                trouble = _fetch(title, Path(staging))
-                for found in () if trouble else Path(staging).iterdir():
+            with files.scratch_folder(root) as staging:
+                trouble = _fetch(title, staging)
+                for found in () if trouble else staging.iterdir():
                     if not (root / found.name).exists():
                         os.replace(found, root / found.name)
             for folder in made if trouble else ():
@@ -270,7 +290,7 @@ def _fetch(title: str, staging: Path) -> str | None:
     """Runs fetch.py; returns what went wrong, if anything did."""
     with subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("fetch.py")), title, str(staging)],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # closed when this process ends, however it does: so does the child then
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as child:
@@ -305,10 +325,10 @@ def weights_file(name: str) -> Path:
             return folder / name
     try:
         ours.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=ours) as staging:
-            trouble = _fetch(name, Path(staging))
+        with files.scratch_folder(ours) as staging:
+            trouble = _fetch(name, staging)
             if not trouble:
-                os.replace(Path(staging, name), ours / name)
+                os.replace(staging / name, ours / name)
     except OSError as error:
         trouble = f"{ours}: {error.strerror or error}"
     if trouble:
@@ -387,7 +407,8 @@ def _read_idx(file: Path, dimensions: int) -> np.ndarray:
             key = hashlib.sha256(repr((str(file.resolve()), state.st_size, state.st_mtime_ns)).encode()).hexdigest()
             plain = cache_folder() / "unzipped" / f"{key[:16]}-{file.stem}"
             if not plain.exists():
-                write_whole(plain, gzip.decompress(file.read_bytes()))
+                with gzip.open(file) as content:
+                    write_to_cache(plain, _bounded(content))
         array = read_sn3_pascalvincent_tensor(str(plain)).numpy()
         if array.ndim != dimensions or array.dtype != np.uint8:
             raise ValueError(f"{array.dtype} with {array.ndim} dimensions")
@@ -397,15 +418,11 @@ def _read_idx(file: Path, dimensions: int) -> np.ndarray:
     return array
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """A file in the cache that appears under its name only when it is complete."""
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+def write_to_cache(path: Path, content: bytes | memoryview) -> None:
+    """A file that appears under its name only when it is complete. Raises DataError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        files.write_whole(path, [content])
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DataError(f"{path.parent}: {error.strerror}; make room or point $GAN_CACHE elsewhere") from error
 
 
@@ -447,19 +464,31 @@ def _cifar10(data_root: str | None) -> tuple[_Part, _Part, tuple[str, ...]]:
     current = place
     try:
         if place.is_dir():
-            contents = ((current := place / name).read_bytes() for name in names)
+            contents = (_read(current := place / name) for name in names)
             batches = [parse(content) for content in contents]
         else:
             with tarfile.open(place) as archive:
-                batches = [parse(archive.extractfile(f"{folder}/{name}").read()) for name in names]
-    except (OSError, EOFError, KeyError, ValueError, AttributeError, TypeError, tarfile.TarError, zlib.error) as error:
-        raise DataError(f"{current}: missing, truncated or damaged ({error}); replace it") from error
-    except (pickle.UnpicklingError, IndexError) as error:
-        raise DataError(f"{current}: not a CIFAR-10 file ({error}); replace it") from error
+                batches = [parse(_bounded(archive.extractfile(f"{folder}/{name}"))) for name in names]
+    except Exception as error:  # what tarfile, zlib and the unpickler raise is as varied as the damage
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DataError(f"{current}: missing, damaged or not a CIFAR-10 file ({reason}); replace it") from error
     *train, test = [_Part(images.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels) for images, labels in batches]
     whole = _Part(np.concatenate([b.images for b in train]), np.concatenate([b.labels for b in train]))
     classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     return whole, test, classes
+
+
+def _bounded(file: BinaryIO) -> bytes:
+    """A file's content. Raises ValueError for more than anyone needs, such as what a bomb unpacks to."""
+    content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"larger than {LARGEST_FILE >> 20} MiB")
+    return content
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return _bounded(file)
 
 
 def _cifar_records(content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -469,10 +498,13 @@ def _cifar_records(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 def _cifar_pickle(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
-    images, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"], np.int64)
-    if images.dtype != np.uint8 or len(images) != len(labels):
-        raise ValueError("its arrays are not images and labels")
-    return images, labels
+    images, labels = batch[b"data"], batch[b"labels"]
+    # Looked at before anything is made of them: lists in lists can unfold to any size.
+    if not (isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.nbytes <= len(content)):
+        raise ValueError("its data are no images")
+    if not (isinstance(labels, list) and len(labels) == len(images) and all(type(label) is int for label in labels)):
+        raise ValueError("its labels are not one number an image")
+    return images, np.array(labels, np.int64)
 
 
 # --- a file of arrays
@@ -481,11 +513,13 @@ def _cifar_pickle(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 def _npz(path: Path) -> tuple[_Part, None, tuple[str, ...]]:
     """`images` or `arr_0`: uint8 (N, H, W, C) or (N, H, W); `labels` or `arr_1`: whole numbers (N,)."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > MEMORY / 2:
+            raise ValueError(f"unpacks to {unpacked / 2**30:,.0f} GiB, more than half of this machine's memory")
         with np.load(path, allow_pickle=False) as arrays:
             images = next((arrays[key] for key in ("images", "arr_0") if key in arrays), None)
             labels = next((arrays[key] for key in ("labels", "arr_1") if key in arrays), None)
-    except Refusal:
-        raise
     except Exception as error:  # zipfile's, zlib's and NumPy's own, or what is no archive at all
         raise DataError(f"--dataset {path}: not a readable .npz of plain arrays ({error})") from error
     if images is None:
@@ -537,40 +571,61 @@ def _upright(picture: "Image.Image", grey: bool) -> "Image.Image":  # noqa: F821
 def _listing(path: Path) -> tuple[dict[str, str], Callable[[str], bytes], str]:
     """{name inside: what identifies its content}, a function that reads one, and what identifies the whole."""
     if path.is_dir():
-        files: dict[str, str] = {}
-        seen = set()
-        for folder, folders, names in os.walk(path, followlinks=True):
-            state = os.stat(folder)
-            if (state.st_dev, state.st_ino) in seen:  # a link back up
-                folders.clear()
-                continue
-            seen.add((state.st_dev, state.st_ino))
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
-                full = Path(folder, name)
-                if not name.startswith(".") and full.is_file():
-                    state = full.stat()
-                    files[full.relative_to(path).as_posix()] = f"{state.st_size} {state.st_mtime_ns}"
-        return files, lambda name: (path / name).read_bytes(), str(path.resolve())
+        return dict(_walk(path)), lambda name: _read(path / name), str(path.resolve())
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"--dataset {path}: truncated or not a zip file ({error}); replace it") from error
-    files = {
-        entry.filename: f"{entry.file_size} {entry.CRC}"
-        for entry in archive.infolist()
-        if not entry.is_dir() and not any(part.startswith((".", "__MACOSX")) for part in entry.filename.split("/"))
-    }
-    return files, archive.read, str(path.resolve())
+    found = {}
+    for entry in archive.infolist():
+        parts = entry.filename.replace("\\", "/").split("/")
+        if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
+            raise DataError(f"--dataset {path}: its entry {entry.filename} leads out of the archive; use another one")
+        if not entry.is_dir() and not any(part.startswith((".", "__MACOSX")) for part in parts):
+            found[entry.filename] = f"{entry.file_size} {entry.CRC}"
+
+    def unzip(name: str) -> bytes:
+        with archive.open(name) as file:
+            return _bounded(file)
+
+    return found, unzip, str(path.resolve())
+
+
+def _walk(path: Path) -> Iterator[tuple[str, str]]:
+    """The files in a folder, through links, but for hidden ones: (name inside, what identifies its content)."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise DataError(f"--dataset {path}: {error.filename} cannot be read ({error.strerror})") from error
+
+    above: dict[str, tuple[tuple[int, int], ...]] = {str(path): ()}  # device and inode of what a folder is in
+    seen = set()
+    for folder, folders, names in os.walk(path, followlinks=True, onerror=refuse):
+        state, over = os.stat(folder), above.pop(folder)
+        own = state.st_dev, state.st_ino
+        if own in over:
+            raise DataError(f"--dataset {path}: the link {folder} leads back to a folder that it is in; remove it")
+        folders[:] = () if own in seen else sorted(name for name in folders if not name.startswith("."))
+        above |= {os.path.join(folder, name): (*over, own) for name in folders}
+        for name in () if own in seen else sorted(names):
+            full = Path(folder, name)
+            try:
+                state = full.stat()
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    refuse(error)
+                state = full.lstat()  # a link to nothing: the image that cannot be read is named later
+            if not name.startswith(".") and (stat.S_ISREG(state.st_mode) or stat.S_ISLNK(state.st_mode)):
+                yield full.relative_to(path).as_posix(), f"{state.st_size} {state.st_mtime_ns}"
+        seen.add(own)
 
 
 def _image_files(
     path: Path, image_size: int | None, skip_broken: bool, pairs: bool = False
 ) -> tuple[_Part, _Part | None, tuple[str, ...]]:
     """A folder or zip of images, decoded once into a memory-mapped cache; `pairs` lie on each other's channels."""
-    files, read, identity = _listing(path)
-    names = sorted(name for name in files if name.lower().endswith(SUFFIXES))
-    others = sorted(set(files) - set(names))
+    found, read, identity = _listing(path)
+    names = sorted(name for name in found if name.lower().endswith(SUFFIXES))
+    others = sorted(set(found) - set(names))
     if not names:
         raise DataError(f"--dataset {path}: no images found (looked for {' '.join(SUFFIXES)})")
     if others:
@@ -599,7 +654,7 @@ def _image_files(
         raise DataError(f"--dataset {path}: held-out images have classes that train/ lacks ({min(unknown)})")
 
     key = hashlib.sha256(
-        repr(("decoded 1", identity, sorted(files.items()), image_size, skip_broken, *("pairs",) * pairs)).encode()
+        repr(("decoded 1", identity, sorted(found.items()), image_size, skip_broken, *("pairs",) * pairs)).encode()
     ).hexdigest()[:32]
     folder = cache_folder() / "decoded" / key
     if not (folder / "complete.json").exists():
@@ -610,7 +665,7 @@ def _image_files(
         if not kept[split]:
             return None
         file = folder / f"{split}.npy"
-        small = file.stat().st_size < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 4
+        small = file.stat().st_size < MEMORY / 4
         labels = np.array([classes.index(parts[name][level]) for name in kept[split]]) if labelled else None
         return _Part(np.load(file, mmap_mode=None if small else "r"), labels)
 
@@ -624,7 +679,7 @@ def _with_picture(content: bytes, work: "Callable[[Image.Image], Any]") -> Any: 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(content)) as picture:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             return work(picture)
 
 
@@ -649,21 +704,19 @@ def load_pictures(path: str, size: int, channels: int, side: int | None = None) 
     if not place.exists():
         raise DataError(f"{path}: there is no such file or folder")
     if place.is_dir() or place.suffix.lower() == ".zip":
-        files, read, _ = _listing(place)
+        found, read, _ = _listing(place)
     else:
-        files, read = {place.name: ""}, lambda _: place.read_bytes()
-    names = sorted(name for name in files if name.lower().endswith(SUFFIXES))
+        found, read, _ = {place.name: ""}, lambda _: _read(place), None
+    names = sorted(name for name in found if name.lower().endswith(SUFFIXES))
     if not names:
         raise DataError(f"{path}: no images found (looked for {' '.join(SUFFIXES)})")
     images = np.empty((len(names), size, size, channels), np.uint8)
     for target, name in zip(images, names, strict=True):
         try:
             target[:] = _with_picture(read(name), fit)
-        except Refusal:
-            raise
         except Exception as error:  # as varied as the damage
             raise DataError(f"{path}: cannot read the image {name} ({str(error)[:80]}); repair or remove it") from error
-    stems = [name.strip("/").rpartition(".")[0] for name in names]  # a zip may hold absolute names
+    stems = [name.rpartition(".")[0] for name in names]
     often = Counter(stems)
     return images, tuple(stem if often[stem] == 1 else f"{stem}-{number}" for number, stem in enumerate(stems))
 
@@ -685,8 +738,6 @@ def _decode(
     def attempt(name: str, work: Callable[[Image.Image], object]) -> object | None:
         try:
             return _with_picture(read(name), work)
-        except Refusal:
-            raise  # a signal, not the image
         except Exception as error:  # what Pillow and zipfile raise for damaged files is as varied as the damage
             trouble = error
         if not skip_broken:
@@ -711,13 +762,14 @@ def _decode(
             f"--dataset {path}: {odd} is {'x'.join(map(str, about[odd][0]))} pixels, and a pair is twice as wide as"
             " high; to make pairs from single images give --pairs edges"
         )
-    staging = folder.with_name(f".decoding-{os.getpid()}-{folder.name}")
-    try:
-        staging.mkdir(parents=True, exist_ok=True)
 
+    def fill(staging: Path) -> None:
         def write(split: str, count: int) -> np.ndarray:
-            shape = (count, size, size, (1 if grey else 3) * (2 if pairs else 1))
-            return np.lib.format.open_memmap(staging / f"{split}.npy", "w+", np.uint8, shape)
+            file, shape = staging / f"{split}.npy", (count, size, size, (1 if grey else 3) * (2 if pairs else 1))
+            images = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
+            with file.open("r+b") as opened:  # without room for a page, writing into the map would kill the process
+                os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+            return images
 
         def decode(picture: Image.Image) -> np.ndarray:
             # A JPEG far larger than needed is decoded smaller, faster.
@@ -753,13 +805,16 @@ def _decode(
             (staging / "raw.npy").unlink(missing_ok=True)
         if broken:
             say(f"{path}: left out {len(broken)} image(s) that cannot be read ({next(iter(broken))})")
-        (staging / "complete.json").write_text(json.dumps(kept))
-        if not folder.exists():  # another process may have been quicker
-            os.replace(staging, folder)
+        files.write_whole(staging / "complete.json", [json.dumps(kept).encode()])
+
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with files.scratch_folder(folder.parent) as staging:
+            fill(staging)
+            if not folder.exists():  # another process may have been quicker
+                os.replace(staging, folder)
     except OSError as error:
         raise DataError(
             f"--dataset {path}: cannot write the decoded images to the cache in {folder.parent} ({error.strerror});"
             " make room or point $GAN_CACHE elsewhere"
         ) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

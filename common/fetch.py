@@ -4,7 +4,9 @@ A process of its own, started and watched by `common.data`, because a name look-
 up a thread for minutes, while a process can be ended.
 """
 
+import os
 import sys
+import threading
 
 WEIGHTS = {
     "weights-inception-2015-12-05-6726825d.pth": "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
@@ -24,7 +26,14 @@ def fetch(name: str, folder: str) -> None:
         getattr(datasets, name)(folder, download=True)
 
 
+def end_with_the_parent() -> None:
+    """Ends this process when the other side of standard input is closed, as it is when the parent is gone."""
+    os.read(0, 1)
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
     try:
         fetch(*sys.argv[1:])
     except Exception as error:

@@ -1,5 +1,6 @@
 """Pictures of a run: grids, contact sheets, GIFs, plots. Everything here returns PNG or GIF bytes."""
 
+import contextlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -148,12 +149,20 @@ def evenly(things: Sequence[Any], most: int) -> list[Any]:
     return [things[round(i * (len(things) - 1) / (most - 1))] for i in range(most)]
 
 
-def gif(files: Iterable[Path], most: int = 100, milliseconds: int = 250) -> bytes:
-    """A film of pictures of one size; of more than `most`, evenly chosen ones and the last. It rests on the last."""
-    frames = []
-    for file in evenly(list(files), most):
-        with Image.open(file) as picture:
-            frames.append(picture.convert("L" if picture.mode == "L" else "RGB"))
+def gif(files: Iterable[Path], most: int = 100, milliseconds: int = 250) -> bytes | None:
+    """A film of pictures of one size; of more than `most`, evenly chosen ones and the last. It rests on the last.
+
+    What is damaged, or of another size than the last, is left out; None where nothing is left.
+    """
+    frames: list[Image.Image] = []
+    for file in reversed(evenly(list(files), most)):
+        with contextlib.suppress(OSError, SyntaxError, ValueError), Image.open(file, formats=("PNG",)) as picture:
+            frame = picture.convert("L" if picture.mode == "L" else "RGB")
+            if not frames or frame.size == frames[0].size:
+                frames.append(frame)
+    if not frames:
+        return None
+    frames.reverse()
     buffer = io.BytesIO()
     durations = [milliseconds] * (len(frames) - 1) + [2000]
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)

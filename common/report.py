@@ -61,12 +61,8 @@ class Run:
 
     @cached_property
     def frames(self) -> list[tuple[float, Path]]:
-        """(epoch, file) of each grid in order; one that cannot be told an epoch is passed over."""
-        found = []
-        for file in (self.folder / "samples").glob("epoch-*.png"):
-            with contextlib.suppress(ValueError):
-                found.append((float(file.stem.partition("-")[2]), file))
-        return sorted(found)
+        """(epoch, file) of each grid in order."""
+        return RunFolder(self.folder).frames()
 
     @property
     def epochs(self) -> float:
@@ -107,8 +103,9 @@ def state_of(run: Run, now: float) -> str:
 
 
 def collapsed(run: Run) -> str | None:
-    """What the newest scores say of it: '' for no, None where they do not say."""
-    return next((entry.get("collapsed") for entry in reversed(run.scores.values())), None)
+    """What the newest scores, or else the run itself, say of it: '' for no, None where they do not say."""
+    said = (entry.get("collapsed") for entry in reversed(run.scores.values()))
+    return next(said, run.record.get("collapsed"))
 
 
 def is_stale(run: Run, terms: Terms) -> bool:

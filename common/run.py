@@ -5,6 +5,7 @@
 
 import contextlib
 import csv
+import errno
 import hashlib
 import importlib.util
 import io
@@ -14,6 +15,7 @@ import re
 import stat
 import sys
 import time
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +26,7 @@ from torch import nn
 
 from common import images
 from common.cli import Busy, FolderError, say
+from common.files import remove_leftovers, write_whole
 
 HOME = Path(__file__).resolve().parent.parent  # where the scripts are
 LOCK, RECORD, LOG = ".lock", "run.json", "log.csv"
@@ -34,17 +37,46 @@ OURS = (
     *("samples", "samples.gif", "losses.png", "tensorboard", SCORES, NEAREST),
     *(LOG, GENERATOR, PREVIOUS, CHECKPOINT, RECORD),
 )
+LAUNCH = "launch(main, Settings, __doc__)"  # how a training script ends
 SEAL = b"\nsha256:"  # followed by 64 hex digits, at the end of a checkpoint
 
 
-def _sha256(content: bytes) -> str:
+def _sha256(content: bytes | memoryview) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:80]
+
+
+def _refuse_packed(body: memoryview) -> None:
+    """torch.save stores tensors as they are; a file that would unpack to more than itself is a bomb."""
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        entries = archive.infolist()
+    if any(one.compress_type != zipfile.ZIP_STORED for one in entries) or sum(e.file_size for e in entries) > len(body):
+        raise ValueError("it is packed, as no checkpoint is")
+
+
+# What is read of a record without looking first, and of what kind it is.
+RECORDED = {"script": str, "state": str, "settings": dict, "given": list, "dataset": dict, "device": str}
+RECORDED |= {"precision": str, "threads": int, "epochs": int, "sample_every": int, "started": str}
 
 
 def _digest_of(record: Mapping[str, Any]) -> str:
     return _sha256(
         json.dumps({key: value for key, value in record.items() if key != "sha256"}, sort_keys=True).encode()
     )
+
+
+def _checked(record: Any) -> dict[str, Any]:
+    """The record, if it is one. Raises KeyError, TypeError or ValueError."""
+    for name, kind in RECORDED.items():
+        if not isinstance(record[name], kind):
+            raise ValueError(f"its {name} is no {kind.__name__}")
+    dataset = record["dataset"]
+    if not (isinstance(dataset["name"], str) and isinstance(dataset["images"], int) and 0 < record["threads"] < 10_000):
+        raise ValueError("its values make no sense")
+    return record
 
 
 def generator_steps(step: int, settings: Mapping[str, Any]) -> int:
@@ -87,31 +119,10 @@ def find_runs(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     return list(found.values())
 
 
-def _write_whole(target: Path, content: bytes, keep_as: Path | None = None) -> None:
-    temporary = target.with_name(f".tmp-{target.name}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if keep_as is not None and target.exists():
-            os.replace(target, keep_as)
-        os.replace(temporary, target)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    handle = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)  # the new name, too, outlasts a power cut
-    finally:
-        os.close(handle)
-
-
 def write_result(target: Path, content: bytes) -> None:
     """A file outside of run folders, whole or not at all. Raises FolderError."""
     try:
-        _write_whole(target, content)
+        write_whole(target, [content])
     except OSError as error:
         raise FolderError(f"{target}: cannot write ({error.strerror or error}); nothing was changed") from error
 
@@ -132,6 +143,7 @@ class RunFolder:
         self._lock = None
         self._board = None
         self._columns: list[str] = []  # of log.csv
+        self._spoiled = False  # checkpoint.pt was found damaged: it must not take the previous one's place
 
     # --- reading
 
@@ -142,16 +154,15 @@ class RunFolder:
             record = json.loads(file.read_bytes())
             if record["sha256"] != _digest_of(record):
                 raise ValueError("its SHA-256 does not match")
+            return _checked(record)
         except FileNotFoundError as error:
             if not self.holds_a_run():
                 return None
             damage: Exception = error
         except OSError as error:
             raise FolderError(f"{file}: cannot be read ({error.strerror})") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             damage = error
-        else:
-            return record
         state = self._restore(say_damage=False)  # every checkpoint carries a copy
         if state is None:
             raise FolderError(f"{file}: damaged ({damage}) and no checkpoint to rebuild it from; --fresh starts anew")
@@ -162,25 +173,30 @@ class RunFolder:
         """The newest whole checkpoint, or None where there never was one."""
         state = self._restore(say_damage=True)
         if state is None and any((self.path / name).exists() for name in (CHECKPOINT, PREVIOUS)):
-            raise FolderError(f"{self.path}: both checkpoints are damaged; --fresh starts anew and keeps them in .old/")
+            raise FolderError(f"{self.path}: no checkpoint is whole; --fresh starts anew and keeps them in .old/")
         return state
 
     def _restore(self, say_damage: bool) -> dict[str, Any] | None:
         for name in (CHECKPOINT, PREVIOUS):
             file = self.path / name
             try:
-                content = file.read_bytes()
+                content = memoryview(file.read_bytes())
                 body, seal = content[: -len(SEAL) - 64], content[-len(SEAL) - 64 :]
                 if seal != SEAL + _sha256(body).encode():
                     raise ValueError("its SHA-256 does not match")
-                return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+                _refuse_packed(body)
+                state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+                _checked(state["record"])
+                return state
             except FileNotFoundError:
                 continue
             except OSError as error:
                 raise FolderError(f"{file}: cannot be read ({error.strerror})") from error
             except Exception as error:  # whatever torch.load makes of a file that is none
+                self._spoiled |= name == CHECKPOINT
                 if say_damage:
-                    say(f"{file}: damaged ({str(error).splitlines()[0][:80]}); looking for {PREVIOUS}")
+                    instead = f"; looking for {PREVIOUS}" if name == CHECKPOINT else ""
+                    say(f"{file}: damaged ({_first_line(error)}){instead}")
         return None
 
     def network(self, kind: str, *arguments: Any) -> nn.Module | None:
@@ -192,23 +208,53 @@ class RunFolder:
         about = {"script": state["record"]["script"], "class": kind, "arguments": arguments}
         return build(self.path / CHECKPOINT, about, weights).eval()
 
+    def _log_lines(self) -> list[dict[str, str]]:
+        try:
+            with (self.path / LOG).open(newline="", encoding="utf-8", errors="replace") as file:
+                return list(csv.DictReader(file))
+        except FileNotFoundError:  # the run has just begun
+            return []
+        except (OSError, csv.Error) as error:
+            say(f"{self.path / LOG}: cannot be read ({error})")
+            return []
+
     def log(self) -> list[dict[str, float]]:
         """The rows of log.csv; what cannot be read as a number is left out."""
         rows = []
-        try:
-            with (self.path / LOG).open(newline="", encoding="utf-8", errors="replace") as file:
-                for line in csv.DictReader(file):
-                    row = {}
-                    for name, text in line.items():
-                        with contextlib.suppress(TypeError, ValueError):  # a line cut short, a blank
-                            row[name] = float(text)
-                    if {"epoch", "step", "images", "seconds"} <= set(row):
-                        rows.append(row)
-        except FileNotFoundError:  # the run has just begun
-            pass
-        except (OSError, csv.Error) as error:
-            say(f"{self.path / LOG}: cannot be read ({error})")
+        for line in self._log_lines():
+            row = {}
+            for name, text in line.items():
+                with contextlib.suppress(TypeError, ValueError):  # a line cut short, a blank
+                    row[name] = float(text)
+            if {"epoch", "step", "images", "seconds"} <= set(row):
+                rows.append(row)
         return rows
+
+    def log_agrees(self, rows: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether log.csv begins with these rows; further ones are of steps that the checkpoint does not know."""
+        lines = self._log_lines()[: len(rows)]
+        return len(lines) == len(rows) and all(
+            line.get(name) == str(value) for line, row in zip(lines, rows, strict=True) for name, value in row.items()
+        )
+
+    def amiss(self) -> str | None:
+        """The file of a finished run that is not as it was written and that the run's checkpoint can restore."""
+        state = self._restore(say_damage=False)
+        if state is None:
+            return None
+        try:
+            read_weights(self.path / GENERATOR, "generator")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return GENERATOR
+        return None if self.log_agrees(json.loads(state["rows"])) else LOG
+
+    def frames(self) -> list[tuple[float, Path]]:
+        """(epoch, file) of each grid in order; one that cannot be told an epoch is passed over."""
+        found = []
+        for file in (self.path / "samples").glob("epoch-*.png"):
+            with contextlib.suppress(ValueError):
+                found.append((float(file.stem.partition("-")[2]), file))
+        return sorted(found)
 
     def scores(self) -> list[dict[str, Any]]:
         """The entries of scores.json, of which no two may be compared; none where it is missing or damaged."""
@@ -246,6 +292,14 @@ class RunFolder:
             except Timeout:
                 self._lock = None
                 raise Busy(f"{self.path}: another process holds this run; try again when it has ended") from None
+            for folder in (self.path, *self.path.iterdir()):
+                if folder == self.path or (folder.is_dir() and not folder.is_symlink()):
+                    remove_leftovers(folder)
+
+    def _refuse_link(self, name: str) -> None:
+        """Nothing is written outside of the folder, wherever what is in it leads."""
+        if name and (self.path / name).is_symlink():
+            raise FolderError(f"{self.path / name}: is a link, which may lead out of the run's folder; remove it")
 
     def release(self) -> None:
         try:
@@ -261,7 +315,7 @@ class RunFolder:
     def move_aside(self) -> None:
         """What this run left moves to .old/ beside the folder; nothing is deleted."""
         # run.json last: whatever interrupts this, what is left can still be told for a run.
-        present = [name for name in (*self.sheets(), *OURS) if (self.path / name).exists()]
+        present = [name for name in (*self.sheets(), *OURS) if os.path.lexists(self.path / name)]
         if not present:
             return
         with self._trouble():
@@ -303,10 +357,11 @@ class RunFolder:
                 " and the same line goes on from it"
             ) from error
 
-    def write(self, name: str, content: bytes, keep_as: str | None = None) -> None:
+    def write(self, name: str, *parts: bytes | memoryview, keep_as: str | None = None) -> None:
         """Whole or not at all; what stood there before is kept under the name `keep_as`."""
+        self._refuse_link(os.path.dirname(name))
         with self._trouble():
-            _write_whole(self.path / name, content, keep_as and self.path / keep_as)
+            write_whole(self.path / name, parts, keep_as and self.path / keep_as)
 
     def write_record(self, record: dict[str, Any]) -> None:
         record["sha256"] = _digest_of(record)
@@ -319,9 +374,11 @@ class RunFolder:
 
     def write_checkpoint(self, state: dict[str, Any]) -> None:
         buffer = io.BytesIO()
-        torch.save(state, buffer)
-        content = buffer.getvalue()
-        self.write(CHECKPOINT, content + SEAL + _sha256(content).encode(), keep_as=PREVIOUS)
+        torch.save(state, buffer)  # in memory, where a full disk is not in its way: it makes another error of that
+        content = buffer.getbuffer()
+        seal = SEAL + _sha256(content).encode()
+        self.write(CHECKPOINT, content, seal, keep_as=None if self._spoiled else PREVIOUS)
+        self._spoiled = False
 
     def write_generator(self, network: nn.Module, about: Mapping[str, Any]) -> None:
         content, _ = sealed_weights(network, "generator", about)
@@ -341,19 +398,23 @@ class RunFolder:
         if set(rows[-1]) - set(self._columns):
             self.write_log(rows)
             return
-        with self._trouble(), (self.path / LOG).open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self._columns, lineterminator="\n").writerow(rows[-1])
+        self._refuse_link(LOG)
+        text = io.StringIO()
+        csv.DictWriter(text, self._columns, lineterminator="\n").writerow(rows[-1])
+        with self._trouble(), (self.path / LOG).open("ab", buffering=0) as file:
+            line, end = text.getvalue().encode(), file.tell()
+            if file.write(line) < len(line):  # the disk is full
+                file.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def write_film(self) -> None:
-        # By number: past epoch 9,999 a name is longer.
-        files = sorted((self.path / "samples").glob("epoch-*.png"), key=lambda file: float(file.stem.split("-")[1]))
-        if files:
-            with self._trouble():
-                film = images.gif(files)
+        film = images.gif([file for _, file in self.frames()])
+        if film is not None:
             self.write("samples.gif", film)
 
     def board(self, step: int, values: Mapping[str, float], picture: Any = None) -> None:
         """Scalars, and a grid, to TensorBoard; the first call of a process goes on at `step`."""
+        self._refuse_link("tensorboard")
         with self._trouble():
             if self._board is None:
                 from torch.utils.tensorboard import SummaryWriter
@@ -379,9 +440,10 @@ def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
 
 
 def load_script(name: str) -> ModuleType:
-    """The script `name`.py that stands beside `common/`, imported. Raises FolderError for any other name."""
+    """The training script `name`.py that stands beside `common/`, imported. Raises FolderError for any other name."""
     file = HOME / f"{name}.py"
-    if not re.fullmatch(r"\w[\w-]*", name) or not file.is_file():
+    # Looked at before it is imported, which would run it. There is no list of names: users add variants of their own.
+    if not re.fullmatch(r"\w[\w-]*", name) or not file.is_file() or LAUNCH not in file.read_text(errors="replace"):
         raise FolderError(f"{name!r} is not one of the scripts in {HOME}")
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
@@ -467,5 +529,5 @@ def build(file: Path, about: Mapping[str, Any], weights: Mapping[str, torch.Tens
         network = network_class(*about["arguments"])
         network.load_state_dict(weights)
     except (TypeError, RuntimeError, ValueError) as error:
-        raise FolderError(f"{file}: made by another version of {script}.py ({str(error).splitlines()[0]})") from error
+        raise FolderError(f"{file}: made by another version of {script}.py ({_first_line(error)})") from error
     return network

@@ -25,11 +25,11 @@ def walk(z: Tensor, steps: int = COLUMNS) -> Tensor:
 
 
 @torch.inference_mode()
-def draw(G: nn.Module, z: Tensor, y: Tensor | None = None) -> np.ndarray:
+def draw(G: nn.Module, z: Tensor, y: Tensor | None = None, batch_size: int = BATCH) -> np.ndarray:
     """G(z), or G(z, y), as uint8 (N, H, W, C); z (N, z_dim) and classes y (N,) may lie on another device."""
     device = next(G.parameters()).device
     inputs = [z] if y is None else [z, y]
-    batches = zip(*(part.split(BATCH) for part in inputs), strict=True)
+    batches = zip(*(part.split(batch_size) for part in inputs), strict=True)
     return np.concatenate([to_uint8(G(*(part.to(device) for part in batch))) for batch in batches])
 
 

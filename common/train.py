@@ -22,12 +22,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from common import __version__, cli, data, device, images
+from common import __version__, cli, collapse, data, device, images
 from common.cli import BadArgument, DataError, Diverged, Done, FolderError, Refusal, Stopped, say
-from common.run import AXES, RunFolder, generator_steps, neighbours
+from common.run import AXES, LOG, RunFolder, generator_steps, neighbours
 
 LOG_EVERY = 100  # steps between rows of log.csv within an epoch
-SCORES_NOT_DRAWN = ("kernel", "density", "class_kl", "smallest_class", "worst_class_coverage")  # in losses.png
+NOT_DRAWN = ("collapsed", "kernel", "density", "class_kl", "smallest_class", "worst_class_coverage")  # in losses.png
+WATCHED_AFTER = 0.05  # of the run: a generator that has only just begun makes few kinds of images
 GRIDS = 40  # grids of samples in a run of default length
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -57,6 +58,10 @@ def cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(progress, 1))) / 2
 
 
+class _BrokenOff(BaseException):
+    """A signal came while the run was scored."""
+
+
 class Training:
     """What a run needs and no paper mentions. Made by `launch`, handed to a script's `main`.
 
@@ -68,6 +73,7 @@ class Training:
         self._script, self._clock = script, clock
         self._signal: int | None = None
         self._in_loop = False  # a signal then waits for the pause between two steps
+        self._scoring = False  # which a signal breaks off, for it may take minutes
         self._recorded = False  # run.json is this start's
         self._networks: dict[str, nn.Module] = {}
         self._trained: nn.Module | None = None  # the generator, of which --ema keeps another one
@@ -156,7 +162,9 @@ class Training:
         # A run that the clock will end has its grids as often as one of default length.
         length = min(self._epochs, epochs_of(type(s).images)) if s.time_limit else self._epochs
         self._sample_every = s.sample_every or max(1, round(length / GRIDS))
+        self._watch_from = math.ceil(WATCHED_AFTER * length * self._batches_per_epoch)  # steps
         if known:
+            self._watch_from = known.get("watch_from", self._watch_from)
             asked = self._epochs if {"epochs", "images"} & set(given) else known["epochs"]
             if asked < known["epochs"]:
                 raise FolderError(
@@ -164,7 +172,11 @@ class Training:
                 )
             self._epochs, self._sample_every = asked, known["sample_every"]
             if known["state"] == "finished" and asked == known["epochs"]:
-                raise Done(f"{path}: finished already, {asked} epochs; samples are in {path / 'samples'}")
+                amiss = self._folder.amiss()
+                if amiss is None:
+                    raise Done(f"{path}: finished already, {asked} epochs; samples are in {path / 'samples'}")
+                if amiss != LOG:  # which _load says
+                    say(f"{path / amiss}: missing or damaged; rebuilt from the checkpoint")
         # Where an epoch alone is long there are grids within it.
         within = 1 if s.sample_every or self._sample_every > 1 else count * GRIDS // type(s).images
         self._grids_per_epoch = min(max(1, within), self._batches_per_epoch, 100)
@@ -277,15 +289,17 @@ class Training:
                 self._batch += 1
                 if self._batch < self._batches_per_epoch:
                     if self._batch * self._grids_per_epoch % self._batches_per_epoch < self._grids_per_epoch:
-                        self._write_row(say_it=True)
+                        self._write_row(say_it=True, found=self._look_for_collapse())
                         self._draw()
                     elif self._step % LOG_EVERY == 0:
                         self._write_row()
                     self._pause()
+            # Stopped while it is scored, the run goes on from here: the epoch's steps are done, its end is not.
+            scores = self._evaluate()
             self._epoch, self._batch = self._epoch + 1, 0
-            every = self.settings.evaluate_every
-            self._write_row(say_it=True, scores=self._evaluate() if every and self._epoch % every == 0 else {})
-            if self._epoch in (1, self._epochs) or self._epoch % self._sample_every == 0:
+            grid = self._epoch in (1, self._epochs) or self._epoch % self._sample_every == 0
+            self._write_row(say_it=True, found=scores | (self._look_for_collapse() if grid else {}))
+            if grid:
                 self._draw()
             if self._epoch < self._epochs:
                 self._pause()
@@ -306,6 +320,8 @@ class Training:
         if self._fresh:
             self._folder.move_aside()
         state = self._folder.restore() if known else None
+        if known and state is None and known.get("checkpoint_step"):
+            raise FolderError(f"{self._folder.path}: its checkpoints are gone; --fresh starts anew and keeps the rest")
         self._epoch = self._batch = self._step = self._generator_steps = 0
         self._drawn: int | None = None  # the step of the last grids
         self._rows: list[dict[str, float]] = []
@@ -325,6 +341,9 @@ class Training:
             self._labels = torch.from_numpy(self.data.labels).to(self._images.device)
         if state is not None:
             self._load(state)
+        self._watch = None
+        if hasattr(self._generator, "z_dim") and len(self.data.held_out) >= collapse.FEWEST:
+            self._watch = collapse.Watch(self.data, self._generator.z_dim, s.seed)
         now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         self._record = {
             "script": self._script,
@@ -353,6 +372,11 @@ class Training:
             },
             "epochs": self._epochs,
             "sample_every": self._sample_every,
+            "watch_from": self._watch_from,
+            "collapsed": known.get("collapsed", "") if known else "",
+            "checkpoint_step": known.get("checkpoint_step") if known else None,
+            "checkpoints": known.get("checkpoints", 0) if known else 0,
+            "checkpoint_seconds": known.get("checkpoint_seconds", 0.0) if known else 0.0,
             "started": known["started"] if known else now,
         }
         self._write_record("running")
@@ -388,8 +412,8 @@ class Training:
     def _seconds(self) -> float:
         return self._spent + time.monotonic() - self._started
 
-    def _write_row(self, say_it: bool = False, scores: Mapping[str, float] | None = None) -> None:
-        """The means since the last row, and `scores`, to log, TensorBoard and terminal: the loop's wait for the device.
+    def _write_row(self, say_it: bool = False, found: Mapping[str, float] | None = None) -> None:
+        """The means since the last row, and what was `found`, to log, TensorBoard and terminal; waits for the device.
 
         Where there is no terminal, only a row that is to be said is printed, as a line.
         """
@@ -398,7 +422,8 @@ class Training:
         self._sums = {}
         values = {name: float(f"{value:.6g}") for name, value in zip(names, means, strict=True)}
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
-        values |= {name: float(f"{value:.6g}") for name, value in (scores or {}).items()}
+        for name, value in (found or {}).items():
+            values[name] = value if isinstance(value, int) else float(f"{value:.6g}")
         row = {
             "epoch": round(self._epochs_done, 4),
             "step": self._step,
@@ -411,6 +436,7 @@ class Training:
         self._folder.append_log(self._rows)
         if wrong:
             self._diverge(f"{wrong[0]} is {values[wrong[0]]}")
+        self._refuse_what_is_not_finite()
         self._folder.board(self._step, values)
         if self._bar is not None:
             with contextlib.suppress(OSError):  # the terminal may be gone; SIGHUP is then on its way
@@ -421,12 +447,24 @@ class Training:
             left = (self._epochs * self._batches_per_epoch - self._step) * self.settings.batch_size / rate
             if self.settings.time_limit is not None:
                 left = max(0, min(left, self.settings.time_limit - (time.monotonic() - self._clock)))
-            figures = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+            figures = "  ".join(f"{name} {value:.4g}" for name, value in values.items() if name != "collapsed")
             done = f"{self._epochs_done:.{0 if self._grids_per_epoch == 1 else 2}f}/{self._epochs}"
             say(f"epoch {done}  {figures}  {rate:,.0f} images/s  {cli.clock(left)} left")
 
+    def _refuse_what_is_not_finite(self) -> None:
+        """Ends the run where a weight, or a figure since the last row of the log, is NaN or infinite."""
+        found = {
+            f"the weight {name.partition(' ')[2]}.{key}": tensor
+            for name, network in self._networks.items()
+            for key, tensor in network.state_dict().items()
+        }
+        found |= {name: torch.as_tensor(total, device=self.device) for name, (total, _) in self._sums.items()}
+        finite = torch.stack([tensor.isfinite().all() for tensor in found.values()]).tolist()
+        if not all(finite):
+            self._diverge(f"{list(found)[finite.index(False)]} is not finite")
+
     def _diverge(self, what: str) -> None:
-        message = f"diverged in epoch {min(self._epoch + 1, self._epochs)}: {what}"
+        message = f"diverged in epoch {max(1, math.ceil(self._epochs_done))}: {what}"
         self._write_record("diverged", message)
         raise Diverged(
             f"{self._folder.path}: {message}; the last good checkpoint and samples, if it got that far, are kept."
@@ -468,15 +506,55 @@ class Training:
             return metrics.evaluator_for(settings, self.data, data_root=self.settings.data_root)
 
     def _evaluate(self) -> dict[str, float]:
-        """What evaluate.py would say at this moment. Touches neither random generators nor the run's clock."""
-        began = time.monotonic()
+        """What evaluate.py would say, where it is time for that. Touches neither random generators nor the clock."""
+        every = self.settings.evaluate_every
+        if not every or (self._epoch + 1) % every:
+            return {}
+        self._refuse_what_is_not_finite()
+        began, random = time.monotonic(), self._random_state()
         G = self._generator
-        training = G.training
-        with self._own_random():
+        training, scores = G.training, {}
+        try:
+            self._scoring = True
             scores = self._evaluator.score(G.eval())
+            self._scoring = False
+        except _BrokenOff:
+            pass
+        self._set_random_state(random)
         G.train(training)
         self._started += time.monotonic() - began
+        self._stop_if_asked()
         return {name: value for name, value in scores.items() if value is not None}
+
+    def _look_for_collapse(self) -> dict[str, float]:
+        """The share of the real images' kinds that the samples have, and whether that is too few; said once."""
+        if self._watch is None or self._step < self._watch_from:
+            return {}
+        if self._step < collapse.STEPS and self._epoch < self._epochs:
+            return {}
+        self._refuse_what_is_not_finite()
+        G = self._generator
+        training = G.training
+        kinds, of_real = self._watch.look(G.eval(), self.settings.batch_size)
+        G.train(training)
+        collapsed = kinds < collapse.LEAST * of_real
+        what = f"of {kinds:.1f} kinds where as many real images are of {of_real:.1f}" if collapsed else ""
+        if collapsed and not any(row.get("collapsed") for row in self._rows):
+            young = "; so short a run may not have begun to learn" if self._step < collapse.STEPS else ""
+            say(
+                f"{self._folder.path}: MODE COLLAPSE in epoch {math.ceil(self._epochs_done)}: samples are {what}{young}"
+            )
+        self._record["collapsed"] = what
+        return {"variety": kinds / of_real, "collapsed": int(collapsed)}
+
+    def _random_state(self) -> dict[str, Tensor | None]:
+        cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+        return {"random": torch.get_rng_state(), "random_cuda": cuda}
+
+    def _set_random_state(self, state: Mapping[str, Tensor | None]) -> None:
+        torch.set_rng_state(state["random"])
+        if state["random_cuda"] is not None:
+            torch.cuda.set_rng_state(state["random_cuda"], self.device)
 
     def _generator_stepped(self) -> None:
         self._generator_steps += 1
@@ -495,15 +573,17 @@ class Training:
     def _pause(self) -> None:
         """Between two steps: a checkpoint, or the end if a signal or the time limit asks for it."""
         now = time.monotonic()
-        if self._signal is not None:
-            name = signal.Signals(self._signal).name
-            self._stop(f"stopped by {name}", 128 + self._signal)
-        elif self.settings.time_limit is not None and now - self._clock >= self.settings.time_limit:
+        self._stop_if_asked()
+        if self.settings.time_limit is not None and now - self._clock >= self.settings.time_limit:
             if self._drawn != self._step:
                 self._draw()
             self._stop("time limit reached", 0)
         elif now - self._saved >= self.settings.checkpoint_every:
             self._checkpoint()
+
+    def _stop_if_asked(self) -> None:
+        if self._signal is not None:
+            self._stop(f"stopped by {signal.Signals(self._signal).name}", 128 + self._signal)
 
     def _stop(self, why: str, code: int) -> None:
         self._save("stopped", why)
@@ -532,7 +612,7 @@ class Training:
             figures = [name for name in dict.fromkeys(k for row in self._rows for k in row) if name not in AXES]
             losses = [name for name in figures if name.endswith("_loss")]
             shares = [name for name in ("precision", "recall", "coverage") if name in figures]
-            others = [[name] for name in figures if name not in (*losses, *SCORES_NOT_DRAWN, *shares)]
+            others = [[name] for name in figures if name not in (*losses, *NOT_DRAWN, *shares)]
             panels = [group for group in (losses, *others, shares) if group]
             title = f"{self._script}.py on {self.data.name}"
             self._folder.write("losses.png", images.curves(self._rows, panels, title))
@@ -541,17 +621,15 @@ class Training:
 
     def _checkpoint(self) -> None:
         """Everything that decides how the run goes on; touches no random generator."""
-        finite = [t.isfinite().all() for net in self._networks.values() for t in net.state_dict().values()]
-        if not torch.stack(finite).all():
-            self._diverge("a weight is not finite")
+        began = time.monotonic()
+        self._refuse_what_is_not_finite()
         self._folder.write_checkpoint(
             {
-                "record": self._record,
+                "record": {**self._record, "checkpoint_step": self._step},
                 "networks": {name: network.state_dict() for name, network in self._networks.items()},
                 "generator": self._generator_about,
                 "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
-                "random": torch.get_rng_state(),
-                "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+                **self._random_state(),
                 "epoch": self._epoch,
                 "batch": self._batch,
                 "step": self._step,
@@ -561,8 +639,11 @@ class Training:
                 "seconds": self._seconds,
             }
         )
-        self._write_record("running")
+        self._record["checkpoint_step"] = self._step
         self._saved = time.monotonic()
+        self._record["checkpoints"] += 1
+        self._record["checkpoint_seconds"] = round(self._record["checkpoint_seconds"] + self._saved - began, 3)
+        self._write_record("running")
 
     def _load(self, state: dict[str, Any]) -> None:
         try:
@@ -570,20 +651,20 @@ class Training:
                 network.load_state_dict(state["networks"][name])
             for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
-        except (KeyError, ValueError, RuntimeError) as error:
+            self._set_random_state(state)
+            self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
+            uncounted = generator_steps(self._step, dataclasses.asdict(self.settings))
+            self._generator_steps = state.get("generator_steps", uncounted)
+            self._rows = json.loads(state["rows"])
+            self._sums = {name: (total.to(self.device), count) for name, (total, count) in state["sums"].items()}
+            self._spent = state["seconds"]
+        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise FolderError(
                 f"{self._folder.path}: its checkpoint does not fit the networks of {self._script}.py as it is now"
                 f" ({str(error).splitlines()[0][:80]}); --fresh starts anew"
             ) from error
-        torch.set_rng_state(state["random"])
-        if state["random_cuda"] is not None:
-            torch.cuda.set_rng_state(state["random_cuda"], self.device)
-        self._epoch, self._batch, self._step = state["epoch"], state["batch"], state["step"]
-        uncounted = generator_steps(self._step, dataclasses.asdict(self.settings))
-        self._generator_steps = state.get("generator_steps", uncounted)
-        self._rows = json.loads(state["rows"])
-        self._sums = {name: (total.to(self.device), count) for name, (total, count) in state["sums"].items()}
-        self._spent = state["seconds"]
+        if not self._folder.log_agrees(self._rows):
+            say(f"{self._folder.path / LOG}: missing or damaged; rebuilt from the checkpoint")
         self._folder.write_log(self._rows)
 
     def _write_record(self, state: str, message: str = "") -> None:
@@ -604,6 +685,9 @@ class Training:
         self._signal = number
         if not self._in_loop:
             raise Stopped(f"stopped by {signal.Signals(number).name} before the first step", 128 + number)
+        if self._scoring:
+            self._scoring = False
+            raise _BrokenOff
 
     def close(self, failure: str | None = None) -> None:
         """Gives the folder back; a run that broke off says so in run.json, where that can still be written."""
@@ -647,7 +731,7 @@ def launch(main: Callable[[Training], None], settings: type[cli.Settings], doc: 
         given = cli.parse(settings, doc, f"{script}.py", sys.argv[1:])
         run = Training(script, settings, given, clock)
         main(run)
-    except Refusal as refusal:
+    except (Refusal, Stopped) as refusal:
         if debug and not isinstance(refusal, (Done, Stopped)):
             traceback.print_exc()
         say(f"{script}.py: {refusal}")
@@ -661,6 +745,8 @@ def launch(main: Callable[[Training], None], settings: type[cli.Settings], doc: 
         hint = "try a smaller --batch-size or --image-size" if "memory" in failure.lower() else "--debug shows where"
         say(f"{script}.py: failed ({failure}); {hint}")
         code = 1
+    for number in SIGNALS:  # what is left to do is short, and how it ends is settled
+        signal.signal(number, signal.SIG_IGN)
     if run is not None:
         run.close(failure)
     sys.exit(code)
