@@ -1,4 +1,9 @@
-"""Mode collapse, watched while a run trains: whether its generator makes but a few kinds of images."""
+"""Mode collapse, watched while a run trains: whether its generator makes but a few kinds of images.
+
+Images are of a kind if they are nearest to the same training image, or to images of the same class, by pixels: what
+samples are next to is told so even while they are no digits yet, which a network would all read as the same one. The
+number of kinds among the samples is put beside that among as many held-out images.
+"""
 
 import numpy as np
 import torch
@@ -6,48 +11,65 @@ from torch import Tensor, nn
 
 from common import sampling
 from common.data import Dataset
-from common.features import classes_of
 from common.images import floats
 
 SAMPLES = 256
-CELLS = 100  # training images, of which each image is of the kind of the one nearest to it by pixels
+LANDMARKS, NEIGHBOURS = 100, 10_000  # training images to be near to, of any set and of one with labels
+PIXELS = 1 << 25  # of all neighbours together, fewer of large images
 FEWEST = 32  # held-out images, to compare with
-LEAST = 0.45  # of the kinds among real images; measured in docs/reliability.md
+LEAST = {"variety": 0.2, "class_variety": 0.6}  # less is a collapse; measured in docs/reliability.md
 STEPS = 500  # before which a generator has hardly begun to learn, and is only judged where the run ends
 
 
 def effective_number(kinds: Tensor) -> float:
-    """exp of the entropy of the kinds' shares, of whole numbers (N,): n where n kinds are equally frequent."""
+    """1 / sum p^2 of the shares p of whole numbers (N,): n where n of them are equally frequent."""
     shares = kinds.bincount() / len(kinds)
-    return torch.special.entr(shares).sum().exp().item()
+    return 1 / shares.square().sum().item()
+
+
+def nearest(images: np.ndarray, others: np.ndarray) -> Tensor:
+    """The place of the nearest of `others` to each of the images, both uint8 (N, C, H, W), by pixels."""
+    x = floats(images).flatten(1)
+    distances, places = [], []
+    for start in range(0, len(others), 1000):
+        found = torch.cdist(x, floats(others[start : start + 1000]).flatten(1)).min(1)
+        distances.append(found.values)
+        places.append(found.indices + start)
+    best = torch.stack(distances).argmin(0, keepdim=True)
+    return torch.stack(places).gather(0, best)[0]
+
+
+def evenly(count: int, most: int) -> np.ndarray:
+    """Up to `most` places of `count`, from the whole of a set that may be sorted by class."""
+    return np.linspace(0, count - 1, min(count, most)).astype(int)
 
 
 class Watch:
-    """Compares the kinds among a generator's samples with those among as many held-out images.
-
-    Kinds are told in two ways, of which the worse counts: by the nearest of 100 training images, and, of a data set
-    that a network comes with, by the class that it sees.
-    """
+    """Compares the kinds among a generator's samples with those among as many held-out images."""
 
     def __init__(self, real: Dataset, z_dim: int, seed: int):
-        count = min(SAMPLES, len(real.held_out))
-        self._z, self._y = sampling.latents(count, z_dim, seed), None
-        if real.labels is not None:  # as often as the training images have them
-            self._y = torch.from_numpy(np.random.default_rng(seed).choice(real.labels, count))
-        cells = real.images[np.linspace(0, len(real.images) - 1, CELLS).astype(int)]
-        self._cells, self._classes = floats(cells).flatten(1), classes_of(real)
-        held_out = real.held_out[np.linspace(0, len(real.held_out) - 1, count).astype(int)]
-        self._real = self._kinds(np.ascontiguousarray(held_out))
+        self._landmarks = real.images[evenly(len(real.images), LANDMARKS)]
+        held_out = real.held_out[evenly(len(real.held_out), SAMPLES)]
+        self._z, self._y = sampling.latents(len(held_out), z_dim, seed), None
+        if real.labels is not None:
+            chosen = evenly(len(real.images), min(NEIGHBOURS, PIXELS // real.images[0].size))
+            self._neighbours, self._labels = real.images[chosen], torch.from_numpy(real.labels[chosen])
+            # As often as the training images have them.
+            self._y = torch.from_numpy(np.random.default_rng(seed).choice(real.labels, len(held_out)))
+        self._real = self._numbers(held_out)
 
-    def _kinds(self, images: np.ndarray) -> list[float]:
-        """The effective numbers of kinds among images (N, C, H, W), uint8."""
-        found = [torch.cdist(floats(images).flatten(1), self._cells).argmin(1)]
-        if self._classes is not None:
-            found.append(self._classes(images))
-        return [effective_number(kinds) for kinds in found]
+    def look(self, G: nn.Module, batch_size: int) -> dict[str, float]:
+        """Of a generator G(z) or G(z, y) in evaluation mode: its effective numbers, as shares of the real images'.
 
-    def look(self, G: nn.Module, batch_size: int) -> tuple[float, float]:
-        """The effective number of kinds that G(z), or G(z, y), makes in evaluation mode, and that of real images."""
-        images = sampling.draw(G, self._z, self._y if hasattr(G, "classes") else None, batch_size)
-        both = zip(self._kinds(images.transpose(0, 3, 1, 2)), self._real, strict=True)
-        return min(both, key=lambda pair: pair[0] / pair[1])
+        `variety` counts the nearest of 100 training images; `class_variety`, where there are labels, the classes of the
+        nearest of 10,000.
+        """
+        y = self._y if hasattr(G, "classes") else None
+        found = self._numbers(sampling.draw(G, self._z, y, batch_size).transpose(0, 3, 1, 2))
+        return {name: number / self._real[name] for name, number in found.items()}
+
+    def _numbers(self, images: np.ndarray) -> dict[str, float]:
+        found = {"variety": effective_number(nearest(images, self._landmarks))}
+        if self._y is not None:
+            found["class_variety"] = effective_number(self._labels[nearest(images, self._neighbours)])
+        return found

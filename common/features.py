@@ -54,33 +54,15 @@ def features_of(
         return _inception(device or torch.device("cpu"))
     if kind == "auto" and real.name == "stacked-mnist":
         return _of_each_channel(real, data_root)
-    found = _shipped(real.name, real.shape) if kind == "auto" else None
-    if found is not None:
-        return found
+    file = SHIPPED / f"{real.name}.safetensors"
+    if kind == "auto" and real.name in data.NAMES and file.is_file():
+        network, about = read_network(file)
+        if tuple(about["shape"]) == real.shape:
+            return Features(f"the {real.name} network", about["sha256"], _reader(network), about["accuracy"])
     # Of classes with a handful of images there is nothing to learn.
     if kind == "auto" and len(real.classes) > 1 and len(real.images) >= 20 * len(real.classes):
         return _of_ones_own(real)
     return _principal_components(real)
-
-
-def classes_of(real: data.Dataset) -> Callable[[np.ndarray], Tensor] | None:
-    """Which class each of the images (N, C, H, W), uint8, is read as, where a network for such images comes with us."""
-    stacked = real.name == "stacked-mnist"
-    found = _shipped("mnist", (1, *real.shape[1:])) if stacked else _shipped(real.name, real.shape)
-    if found is None:
-        return None
-    read = _on_each_channel(found.read) if stacked else found.read
-    return lambda images: read(images)[1]
-
-
-def _shipped(name: str, shape: tuple[int, int, int]) -> Features | None:
-    """The network that comes with the project for images of this set at this size."""
-    file = SHIPPED / f"{name}.safetensors"
-    if name in data.NAMES and file.is_file():
-        network, about = read_network(file)
-        if tuple(about["shape"]) == shape:
-            return Features(f"the {name} network", about["sha256"], _reader(network), about["accuracy"])
-    return None
 
 
 # --- a network that knows the classes
@@ -192,18 +174,13 @@ def _of_ones_own(real: data.Dataset) -> Features:
 def _of_each_channel(real: data.Dataset, data_root: str | None) -> Features:
     size = real.shape[1]
     digits = features_of(data.load("mnist", data_root, None if size == 28 else size))
-    return Features(f"{digits.name} on each channel", digits.sha256, _on_each_channel(digits.read))
 
-
-def _on_each_channel(
-    read_digits: Callable[[np.ndarray], tuple[Tensor, Tensor]],
-) -> Callable[[np.ndarray], tuple[Tensor, Tensor]]:
     def read(images: np.ndarray) -> tuple[Tensor, Tensor]:
-        found = [read_digits(images[:, [channel]]) for channel in range(3)]
+        found = [digits.read(images[:, [channel]]) for channel in range(3)]
         hundreds, tens, ones = (classes for _, classes in found)
         return torch.cat([features for features, _ in found], 1), hundreds * 100 + tens * 10 + ones
 
-    return read
+    return Features(f"{digits.name} on each channel", digits.sha256, read)
 
 
 # --- without labels

@@ -527,7 +527,7 @@ class Training:
         return {name: value for name, value in scores.items() if value is not None}
 
     def _look_for_collapse(self) -> dict[str, float]:
-        """The share of the real images' kinds that the samples have, and whether that is too few; said once."""
+        """How varied the samples are next to real images, and whether that is too little, which is said once."""
         if self._watch is None or self._step < self._watch_from:
             return {}
         if self._step < collapse.STEPS and self._epoch < self._epochs:
@@ -535,17 +535,15 @@ class Training:
         self._refuse_what_is_not_finite()
         G = self._generator
         training = G.training
-        kinds, of_real = self._watch.look(G.eval(), self.settings.batch_size)
+        found = self._watch.look(G.eval(), self.settings.batch_size)
         G.train(training)
-        collapsed = kinds < collapse.LEAST * of_real
-        what = f"of {kinds:.1f} kinds where as many real images are of {of_real:.1f}" if collapsed else ""
-        if collapsed and not any(row.get("collapsed") for row in self._rows):
-            young = "; so short a run may not have begun to learn" if self._step < collapse.STEPS else ""
-            say(
-                f"{self._folder.path}: MODE COLLAPSE in epoch {math.ceil(self._epochs_done)}: samples are {what}{young}"
-            )
+        few = [name for name, share in found.items() if share < collapse.LEAST[name]]
+        what = ", ".join(f"{name.replace('_', ' ')} {found[name]:.2f} of real images'" for name in few)
+        if few and not any(row.get("collapsed") for row in self._rows):
+            name = "MODE COLLAPSE" if self._step >= collapse.STEPS else "mode collapse, or too short a run to tell,"
+            say(f"{self._folder.path}: {name} in epoch {math.ceil(self._epochs_done)}: samples have {what}")
         self._record["collapsed"] = what
-        return {"variety": kinds / of_real, "collapsed": int(collapsed)}
+        return {**found, "collapsed": int(bool(few))}
 
     def _random_state(self) -> dict[str, Tensor | None]:
         cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
