@@ -15,15 +15,15 @@ for another class.
 
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
-
 from common import cli
 from common.images import COLUMNS, halvings
 from common.layers import Flatten, Unflatten, normal_weights
 from common.train import Training, descend, launch
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
 MOST_ROWS = 20  # of a grid; of more classes it shows evenly chosen ones
 

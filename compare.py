@@ -24,9 +24,9 @@ from common import cli
 from common.cli import FolderError, say
 
 if TYPE_CHECKING:  # --help and refusals are quick
-    from PIL import Image
-
     from common.report import Run
+
+    from PIL import Image
 
 MOST_COLUMNS, MOST_ROWS = 12, 5  # of comparison.png
 

@@ -19,16 +19,16 @@ Departures: z ~ N(0, I) instead of uniform, hence walks on an arc instead of a s
 import math
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
-
 from common import cli
 from common.images import halvings
 from common.layers import Flatten, Unflatten, normal_weights
 from common.sampling import walk
 from common.train import Training, descend, launch
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,15 @@ larger experiments, with a code of 32 numbers.
 
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
-
 from common import cli
 from common.images import halvings
 from common.layers import Flatten, Unflatten
 from common.train import Training, descend, launch
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
+from common import cli
+from common.layers import Dropout
+from common.train import Training, descend, launch
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
-
-from common import cli
-from common.layers import Dropout
-from common.train import Training, descend, launch
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ pixels up to the image's size instead of the paper's network for 112 x 112 pixel
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
-
 from common import cli
 from common.images import halvings
 from common.layers import Flatten, Unflatten
 from common.train import Training, descend, launch
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
 CODINGS = {"0,1,1": (0.0, 1.0, 1.0), "-1,1,0": (-1.0, 1.0, 0.0)}
 

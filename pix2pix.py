@@ -20,14 +20,14 @@ from functools import partial
 from itertools import pairwise
 from typing import ClassVar
 
+from common import cli, data, pairs
+from common.layers import normal_weights
+from common.train import Training, descend, launch
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
-
-from common import cli, data, pairs
-from common.layers import normal_weights
-from common.train import Training, descend, launch
 
 
 @dataclass(frozen=True)

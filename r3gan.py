@@ -20,15 +20,15 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
-
 from common import cli
 from common.images import halvings
 from common.layers import Flatten
 from common.train import Training, cosine, descend, launch, scores_and_gradients
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
 
 @dataclass(frozen=True)

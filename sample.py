@@ -94,10 +94,10 @@ def main(arguments: argparse.Namespace) -> int:
 
 def sample(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any] | None, G: "nn.Module") -> None:
     """Writes `count` images from noise."""
-    import torch
-
     from common import sampling
     from common.images import COLUMNS
+
+    import torch
 
     count, columns, y, names = arguments.count, None, None, ()
     if hasattr(G, "classes"):
@@ -140,10 +140,10 @@ def class_of(text: str, names: Sequence[str]) -> int:
 
 def translate(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any] | None, G: "nn.Module") -> None:
     """Writes a translation of each image of --input; in a grid beside it."""
-    import numpy as np
-
     from common import data, pairs, sampling
     from common.images import floats, to_uint8
+
+    import numpy as np
 
     if record is None:
         raise FolderError(f"{arguments.run}: run.json is missing, which says what the run translates")
@@ -180,9 +180,9 @@ def write_grid(result: str, found: "np.ndarray", columns: int | None) -> None:
 
 
 def write_arrays(result: str, found: "np.ndarray", y: "Tensor | None") -> None:
-    import numpy as np
-
     from common.run import write_result
+
+    import numpy as np
 
     content = io.BytesIO()
     np.savez_compressed(content, found, *(() if y is None else (y.numpy(),)))
@@ -192,9 +192,9 @@ def write_arrays(result: str, found: "np.ndarray", y: "Tensor | None") -> None:
 
 def write_folder(result: str, found: "np.ndarray", places: Sequence[str]) -> None:
     """All of them or none: the folder appears when it is complete."""
-    from PIL import Image
-
     from common.files import scratch_folder
+
+    from PIL import Image
 
     path = Path(os.path.abspath(result))
     try:

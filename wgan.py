@@ -17,14 +17,14 @@ samples are still poor.
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer, RMSprop
-
 from common import cli
 from common.images import halvings
 from common.layers import Flatten, Unflatten, normal_weights
 from common.train import Training, descend, launch
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer, RMSprop
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ image, from 32 channels on, instead of the paper's residual blocks. These bear 1
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
-
 from common import cli
 from common.images import halvings
 from common.layers import Flatten, Unflatten
 from common.train import Training, descend, launch, scores_and_gradients
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import torch
-
 from common import data, device, features
 from common.cli import Refusal
+
+import torch
 
 STEPS = {"mnist": 5000, "fashion-mnist": 6000, "digits": 3000}
 

@@ -225,9 +225,9 @@ def first_grid(name: str, folder: Path, options: list[str]) -> float:
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    import torch
-
     from common.device import resolve_precision
+
+    import torch
 
     model, flags = platform.processor() or platform.machine(), ""
     if Path("/proc/cpuinfo").exists():

@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import math
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -143,6 +144,8 @@ def guarded(prog: str, parse: Callable[[list[str]], Any], main: Callable[[Any], 
     """Exits with what `main(parse(arguments))` returns; whatever it raises is one line and an exit code."""
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the caller closed it
         stream.reconfigure(errors="backslashreplace")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see common/__init__.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     code = 1
     try:
         code = main(parse(sys.argv[1:]))

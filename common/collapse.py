@@ -5,13 +5,13 @@ samples are next to is told so even while they are no digits yet, which a networ
 number of kinds among the samples is put beside that among as many held-out images.
 """
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
 from common import sampling
 from common.data import Dataset
 from common.images import floats
+
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 SAMPLES = 256
 LANDMARKS, NEIGHBOURS = 100, 10_000  # training images to be near to, of any set and of one with labels

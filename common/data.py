@@ -25,10 +25,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-import numpy as np
-
 from common import files
 from common.cli import DataError, Settings, say
+
+import numpy as np
 
 # name: (torchvision's class and folder, folders where people also keep it)
 IDX_SETS = {

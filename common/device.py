@@ -3,10 +3,10 @@
 import ctypes
 import sys
 
+from common.cli import BadArgument
+
 import torch
 from torch import nn
-
-from common.cli import BadArgument
 
 
 def keep_freed_memory() -> None:

@@ -8,16 +8,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
 from common import data
 from common.cli import DataError, FolderError, say
 from common.device import place, resolve_precision
 from common.images import floats
 from common.run import read_weights, sealed_weights
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 SHIPPED = Path(__file__).parent / "networks"  # made by bench/features.py
 WIDTH = 64  # of the networks' features, and the number of principal components

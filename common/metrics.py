@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
 from common import data, pairs, sampling
 from common.cli import DataError
 from common.features import AT_ONCE, features_of
 from common.images import COLUMNS, floats
+
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 SAMPLES = 10_000
 MODES_SAMPLES = 26_000  # for stacked-mnist, as papers do

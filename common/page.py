@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from common import cli, images, report
 from common.metrics import COLUMNS_OF_SCORES
 from common.run import AXES
+
+import numpy as np
+from PIL import Image
 
 TEMPLATE, SCRIPT = (Path(__file__).with_name(name) for name in ("page.html", "page.js"))
 MOST_BYTES = 6_000_000  # of all grids: the page should go through a mail

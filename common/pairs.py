@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from common import data
+from common.cli import BadArgument, DataError
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from common import data
-from common.cli import BadArgument, DataError
 
 KINDS = ("edges", "gray", "halves")
 DIRECTIONS = ("AtoB", "BtoA")

@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from common.cli import FolderError
 from common.metrics import COLUMNS_OF_SCORES, Terms, by_terms
 from common.run import AXES, LOG, RunFolder, generator_steps
+
+import numpy as np
 
 QUIET = 600  # seconds after which a run that trains has written a checkpoint, or is dead
 

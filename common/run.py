@@ -21,12 +21,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
-from torch import nn
-
 from common import images
 from common.cli import Busy, FolderError, say
 from common.files import remove_leftovers, write_whole
+
+import torch
+from torch import nn
 
 HOME = Path(__file__).resolve().parent.parent  # where the scripts are
 LOCK, RECORD, LOG = ".lock", "run.json", "log.csv"

@@ -2,11 +2,11 @@
 
 import math
 
+from common.images import COLUMNS, to_uint8
+
 import numpy as np
 import torch
 from torch import Tensor, nn
-
-from common.images import COLUMNS, to_uint8
 
 BATCH = 500
 

@@ -9,6 +9,7 @@ import platform
 import shlex
 import signal
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -16,15 +17,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from common import __version__, cli, collapse, data, device, images
+from common.cli import BadArgument, DataError, Diverged, Done, FolderError, Refusal, Stopped, say
+from common.run import AXES, LOG, RunFolder, generator_steps, neighbours
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
-
-from common import __version__, cli, collapse, data, device, images
-from common.cli import BadArgument, DataError, Diverged, Done, FolderError, Refusal, Stopped, say
-from common.run import AXES, LOG, RunFolder, generator_steps, neighbours
 
 LOG_EVERY = 100  # steps between rows of log.csv within an epoch
 NOT_DRAWN = ("collapsed", "kernel", "density", "class_kl", "smallest_class", "worst_class_coverage")  # in losses.png
@@ -538,7 +539,7 @@ class Training:
         found = self._watch.look(G.eval(), self.settings.batch_size)
         G.train(training)
         few = [name for name, share in found.items() if share < collapse.LEAST[name]]
-        what = ", ".join(f"{name.replace('_', ' ')} {found[name]:.2f} of real images'" for name in few)
+        what = " and ".join(f"{found[name]:.2f} of the {name.replace('_', ' ')} of real images" for name in few)
         if few and not any(row.get("collapsed") for row in self._rows):
             name = "MODE COLLAPSE" if self._step >= collapse.STEPS else "mode collapse, or too short a run to tell,"
             say(f"{self._folder.path}: {name} in epoch {math.ceil(self._epochs_done)}: samples have {what}")
@@ -712,6 +713,8 @@ def launch(main: Callable[[Training], None], settings: type[cli.Settings], doc: 
     debug = "--debug" in sys.argv
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the caller closed it
         stream.reconfigure(errors="backslashreplace")
+    # TensorBoard's thread ends where the disk is full; the loop hears of that with its next figures.
+    threading.excepthook = lambda raised: debug and threading.__excepthook__(raised)
     device.keep_freed_memory()
     run: Training | None = None
     failure: str | None = None

@@ -5,12 +5,12 @@ import json
 import subprocess
 import sys
 
+from bench import plain, quality, speed
+
 import pytest
 import torch
 from conftest import HOME, SCRIPTS
 from torch import nn
-
-from bench import plain, quality, speed
 
 DIGITS = ["--dataset", "digits", "--device", "cpu"]
 

@@ -5,12 +5,12 @@ import importlib
 import os
 import time
 
+from common import cli
+
 import numpy as np
 import pytest
 from conftest import SCRIPTS
 from formats import write_mnist, write_pictures
-
-from common import cli
 
 GOOD = ("2e-4", "2e-4", "0.5")
 

@@ -9,13 +9,13 @@ import threading
 import time
 import zipfile
 
+from common import data
+from common.cli import DataError, Stopped
+
 import numpy as np
 import pytest
 from formats import write_cifar_binary, write_cifar_pickles, write_idx, write_mnist, write_pictures
 from PIL import Image
-
-from common import data
-from common.cli import DataError, Stopped
 
 
 @pytest.fixture(autouse=True)
@@ -254,9 +254,9 @@ def test_a_download_arrives_whole_under_its_name(tmp_path, monkeypatch, silent_s
     """torchvision's own download code, in this process, from a local mirror with files in the real format."""
     import hashlib
 
-    from torchvision.datasets import MNIST
-
     from common import fetch
+
+    from torchvision.datasets import MNIST
 
     write_mnist(tmp_path / "mirror")
     sums = [(file.name, hashlib.md5(file.read_bytes()).hexdigest()) for file in (tmp_path / "mirror").iterdir()]

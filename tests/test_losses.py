@@ -2,11 +2,6 @@
 
 import math
 
-import numpy as np
-import pytest
-import torch
-from torch import nn
-
 import cgan
 import dcgan
 import ebgan
@@ -16,6 +11,11 @@ import pix2pix
 import r3gan
 import wgan
 import wgan_gp
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
 
 
 def tensor(*values):

@@ -5,10 +5,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from common.run import RunFolder
+
 import pytest
 from conftest import command
-
-from common.run import RunFolder
 
 CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = "<script>alert(1)</script>"  # a folder in a folder

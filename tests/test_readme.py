@@ -4,10 +4,10 @@ import importlib
 import re
 import shlex
 
+from common import cli
+
 import pytest
 from conftest import HOME, SCRIPTS
-
-from common import cli
 
 README = (HOME / "README.md").read_text()
 LINES = sorted(set(re.findall(rf"python ((?:{'|'.join(SCRIPTS)})\.py \d[^`#|\n]+)", README)))

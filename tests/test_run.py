@@ -11,16 +11,16 @@ import time
 import zipfile
 from dataclasses import dataclass
 
+from common import train
+from common.cli import FolderError
+from common.run import RunFolder, load_generator
+
 import numpy as np
 import pytest
 import torch
 from conftest import SCRIPTS, command
 from PIL import Image
 from safetensors.numpy import load_file
-
-from common import train
-from common.cli import FolderError
-from common.run import RunFolder, load_generator
 
 LINE = dict.fromkeys(SCRIPTS, ("2e-4", "2e-4", "0.5"))
 LINE |= {"wgan": ("5e-5", "5e-5", "0.5"), "wgan_gp": ("1e-4", "1e-4", "0"), "ebgan": ("1e-3", "1e-3", "0.5")}

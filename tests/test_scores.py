@@ -5,15 +5,15 @@ import json
 import math
 from pathlib import Path
 
+from common import data, features, metrics, report, sampling
+from common.cli import DataError, FolderError
+from common.metrics import Terms
+
 import numpy as np
 import pytest
 import torch
 from conftest import HOME
 from formats import write_mnist
-
-from common import data, features, metrics, report, sampling
-from common.cli import DataError, FolderError
-from common.metrics import Terms
 
 
 def clouds(count, other, width=5, shift=0.4):

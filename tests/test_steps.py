@@ -3,11 +3,6 @@
 import math
 from types import SimpleNamespace
 
-import pytest
-import torch
-from torch import nn
-from torch.optim import Adam, RMSprop
-
 import cgan
 import dcgan
 import ebgan
@@ -18,6 +13,11 @@ import r3gan
 import wgan
 import wgan_gp
 from common.layers import Dropout
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import Adam, RMSprop
 
 SHAPE, CLASSES = (1, 8, 8), 3
 

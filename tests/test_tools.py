@@ -10,16 +10,16 @@ import time
 import zipfile
 from pathlib import Path
 
+from common import data, report
+from common.metrics import Terms
+from common.run import RunFolder, load_generator
+
 import numpy as np
 import pytest
 import torch
 from conftest import HOME, command
 from formats import write_pictures
 from PIL import Image
-
-from common import data, report
-from common.metrics import Terms
-from common.run import RunFolder, load_generator
 
 DIGITS = ("--dataset", "digits")
 

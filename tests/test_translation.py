@@ -2,17 +2,17 @@
 
 import shutil
 
+from common import data, pairs
+from common.cli import DataError
+from common.pairs import jitter
+from pix2pix import PatchGAN, UNet
+
 import numpy as np
 import pytest
 import torch
 from formats import write_pictures
 from PIL import Image
 from torch import nn
-
-from common import data, pairs
-from common.cli import DataError
-from common.pairs import jitter
-from pix2pix import PatchGAN, UNet
 
 
 def picture(size, channels=1, seed=0):
