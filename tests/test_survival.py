@@ -1,0 +1,641 @@
+"""Runs that survive: kills, signals, a second start, full disks, damage, hostile folders, cron's world."""
+
+import contextlib
+import csv
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+from bench.chaos import differences
+from common import cli, collapse, files, train
+from common.cli import FolderError
+from common.run import RunFolder, load_generator, load_script
+
+import numpy as np
+import pytest
+import torch
+from conftest import HOME, command
+from torch import nn
+
+RATES = ("2e-4", "2e-4", "0.5")
+DIGITS = ("--dataset", "digits", "--sample-every", 1)
+
+
+def record_of(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+def contents(folder):
+    """Every file with its bytes, but for the lock."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of gan.py, three epochs; tests that change it take a copy."""
+    folder = tmp_path_factory.mktemp("runs") / "gan"
+    subprocess.run(command("gan", *RATES, folder, *DIGITS, "--epochs", 3), check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "gan")
+
+
+@pytest.fixture
+def launch(capfd, monkeypatch):
+    """launch(main, *arguments): the outcome of a script whose `main` is this function, in this process."""
+    from conftest import Outcome
+
+    def run(main, *arguments):
+        monkeypatch.setattr(sys, "argv", ["test_survival.py", *map(str, arguments)])
+        before = {number: signal.getsignal(number) for number in train.SIGNALS}
+        capfd.readouterr()
+        try:
+            train.launch(main, cli.Settings, "")
+        except SystemExit as end:
+            out, err = capfd.readouterr()
+            return Outcome(end.code, out, err)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    return run
+
+
+# --- kill -9
+
+
+def test_a_run_killed_in_the_midst_of_its_writes_ends_with_the_same_bytes(start, tmp_path):
+    """Seven kills, one after the other, each at a place in the order of writes that a random one would hardly hit."""
+    options = (*DIGITS, "--epochs", 8, "--ema", 0.9, "--flip", "--evaluate-every", 4)
+    line = (*RATES, tmp_path / "killed", *options, "--checkpoint-every", "0.01s")
+    points = [("before:run.json", 1), ("within:checkpoint.pt", 1), ("after:checkpoint.prev.pt", 1)]
+    points += [("after:checkpoint.pt", 3), ("within:epoch-0002.png", 1), ("within:log.csv", 1)]
+    points += [("before:generator.safetensors", 1)]
+    for point, count in points:
+        killed = [sys.executable, HOME / "tests" / "killed.py", point, str(count), HOME / "lsgan.py", *map(str, line)]
+        child = subprocess.run(killed, capture_output=True, text=True, timeout=120)
+        assert child.returncode == -signal.SIGKILL, (point, child.stderr)
+        leftovers = list((tmp_path / "killed").rglob(f"{files.PREFIX}*"))
+        assert len(leftovers) == (0 if point.startswith("after:checkpoint.pt") else 1), (point, leftovers)
+    assert start("lsgan", *line).code == 0
+    assert start("lsgan", *RATES, tmp_path / "whole", *options).code == 0
+    assert differences(tmp_path / "whole", tmp_path / "killed") == []
+
+
+def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(start, copy):
+    for folder in (copy, copy / "samples"):
+        (folder / f"{files.PREFIX}dead").write_bytes(b"half")
+    (copy / f"{files.PREFIX}dead-folder").mkdir()
+    with files.scratch_folder(copy) as living:
+        assert start("gan", *RATES, copy, "--epochs", 4).code == 0
+        assert living.exists()
+    assert not list(copy.rglob(f"{files.PREFIX}*"))
+
+
+def test_chaos_finds_no_difference(tmp_path):
+    """The bench itself: real kills from outside. docs/reliability.md has the figures of many."""
+    options = ("--kills", "4", "--scripts", "gan", "--jobs", "1", "--cost", "0")
+    chaos = [sys.executable, HOME / "bench" / "chaos.py", tmp_path / "chaos", *options]
+    done = subprocess.run(chaos, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "chaos" / "chaos.json").read_text())
+    assert report["kills"] == 4 and report["differences"] == [] and "4 kills survived" in done.stdout
+
+
+def test_chaos_would_find_a_difference(copy, finished):
+    assert differences(finished, copy) == []
+    corrupt(copy / "samples" / "epoch-0002.png")
+    (copy / f"{files.PREFIX}left").write_bytes(b"")
+    state = RunFolder(copy).restore()
+    state["random"][0] ^= 1
+    RunFolder(copy).write_checkpoint(state)
+    assert differences(finished, copy) == [f"{files.PREFIX}left", "samples/epoch-0002.png", "checkpoint.pt"]
+
+
+# --- signals
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
+def test_a_signal_stops_with_a_checkpoint_and_a_second_one_damages_nothing(tmp_path, number, code):
+    folder = tmp_path / "run"
+    child = subprocess.Popen(
+        command("gan", *RATES, folder, "--dataset", "digits"),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # in the background, a shell has SIGINT ignored
+    )
+    while not (folder / "samples" / "epoch-0001.png").exists():
+        assert child.poll() is None
+        time.sleep(0.02)
+    sent = time.monotonic()
+    while child.poll() is None and time.monotonic() - sent < 30:  # as somebody does who cannot wait
+        with contextlib.suppress(ProcessLookupError):
+            child.send_signal(number)
+        time.sleep(0.01)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == code and time.monotonic() - sent < 5
+    assert "is saved; the same line goes on" in err and "Traceback" not in err
+    assert record_of(folder)["state"] == "stopped" and record_of(folder)["checkpoint_step"] > 0
+    assert RunFolder(folder).restore()["step"] == record_of(folder)["steps"] and load_generator(folder) is not None
+    assert not list(folder.rglob(f"{files.PREFIX}*"))
+
+
+def test_ctrl_c_while_torch_is_imported_needs_no_traceback(tmp_path):
+    child = subprocess.Popen(
+        command("gan", *RATES, tmp_path / "run", "--dataset", "digits"),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    time.sleep(0.7)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode in (130, -signal.SIGINT) and "Traceback" not in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_signal_that_was_ignored_stays_ignored(tmp_path):
+    """nohup's way: the run goes on to its end."""
+    line = command("gan", *RATES, tmp_path / "run", "--dataset", "digits", "--epochs", 3)
+    child = subprocess.Popen(line, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    while not (tmp_path / "run" / "run.json").exists():
+        assert child.poll() is None
+        time.sleep(0.02)
+    child.send_signal(signal.SIGHUP)
+    assert child.wait(timeout=60) == 0
+
+
+def test_a_signal_breaks_off_scoring_and_the_log_has_the_scores_after_all(start, tmp_path, monkeypatch):
+    """Scores may take minutes. The epoch's end, which they are part of, is left to the next start."""
+    from common.metrics import Evaluator
+
+    line = ("gan", *RATES)
+    options = (*DIGITS, "--epochs", 3, "--evaluate-every", 2)
+    assert start(*line, tmp_path / "whole", *options).code == 0
+    score = Evaluator.score
+
+    def interrupted(self, G, seed=0):
+        torch.randn(3)
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):  # a handler runs between two of these
+            time.sleep(0.01)
+        return score(self, G, seed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluator, "score", interrupted)
+        began = time.monotonic()
+        stopped = start(*line, tmp_path / "stopped", *options)
+    assert stopped.code == 143 and time.monotonic() - began < 9
+    assert start(*line, tmp_path / "stopped", *options).code == 0
+    assert differences(tmp_path / "whole", tmp_path / "stopped") == []
+
+
+def test_a_signal_among_the_data_is_not_taken_for_a_broken_image(start, tmp_path, monkeypatch):
+    from common import data
+
+    from formats import write_pictures
+
+    write_pictures(tmp_path / "set", 8)
+    monkeypatch.setattr(data, "_upright", lambda *_: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(1))
+    done = start("gan", *RATES, tmp_path / "run", "--dataset", tmp_path / "set", "--skip-broken")
+    assert done.code == 143 and "before the first step" in done.lines[-1]
+    assert not (tmp_path / "run").exists()
+
+
+# --- two at once
+
+
+def test_a_second_process_gets_75_within_5_seconds_and_touches_nothing(tmp_path):
+    folder = tmp_path / "run"
+    line = command("gan", *RATES, folder, "--dataset", "digits", "--quiet", "--checkpoint-every", "1h")
+    first = subprocess.Popen([*line, "--sample-every", "100000"], stderr=subprocess.PIPE)
+    try:
+        while not (folder / "log.csv").exists():
+            assert first.poll() is None
+            time.sleep(0.02)
+        first.send_signal(signal.SIGSTOP)  # it holds the run, and changes nothing of its own meanwhile
+        before = {path: path.stat() for path in folder.rglob("*")}
+        for options in ((), ("--fresh",), ("--epochs", "9000")):
+            began = time.monotonic()
+            second = subprocess.run([*line, *options], capture_output=True, text=True, timeout=60)
+            assert second.returncode == 75 and time.monotonic() - began < 5
+            assert len(second.stderr.splitlines()) == 1 and "another process holds this run" in second.stderr
+        assert {path: path.stat()[:9] for path in folder.rglob("*")} == {p: s[:9] for p, s in before.items()}
+    finally:
+        first.kill()
+        first.wait()
+
+
+def test_a_lock_left_by_a_dead_process_does_not_block(start, copy):
+    """Also where its number is another program's by now: the lock is the kernel's, not the file's."""
+    (copy / ".lock").write_text(str(os.getpid()))
+    assert start("gan", *RATES, copy, "--epochs", 4).code == 0
+
+
+# --- no room
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 60 MB where this process may mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", place], capture_output=True).returncode:
+        pytest.skip("may not mount a tmpfs here; the test with a file-size limit runs instead")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def fill(place, leave):
+    state = os.statvfs(place)
+    (place / "other").write_bytes(bytes(max(0, state.f_bavail * state.f_frsize - leave)))
+
+
+@pytest.mark.parametrize("leave", [0, 5_000, 10_000_000], ids=["nothing", "a few rows", "half a checkpoint"])
+def test_a_disk_that_fills_up_costs_nothing_and_the_same_line_goes_on(start, finished, small_disk, leave):
+    folder = small_disk / "gan"
+    shutil.copytree(finished, folder)
+    (folder / "checkpoint.prev.pt").unlink(missing_ok=True)
+    good = (folder / "checkpoint.pt").read_bytes()
+    fill(small_disk, leave)
+    line = ("gan", *RATES, folder, *DIGITS, "--epochs", 6)
+    full = start(*line)
+    assert full.code == 5 and "No space left" in full.lines[-1] and "Traceback" not in full.err
+    assert len([text for text in full.lines if "gan.py" in text]) == 1
+    assert (folder / "checkpoint.pt").read_bytes() == good
+    assert not list(folder.rglob(f"{files.PREFIX}*"))
+    (small_disk / "other").unlink()
+    assert start(*line).code == 0
+    assert start("gan", *RATES, small_disk / "whole", *DIGITS, "--epochs", 6).code == 0
+    assert differences(small_disk / "whole", folder) == []
+
+
+def test_a_file_size_limit_is_as_a_full_disk(finished, tmp_path):
+    """Where nothing may be mounted: the checkpoint does not fit, all else does."""
+    import resource
+
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    good = (folder / "checkpoint.pt").read_bytes()
+    done = subprocess.run(
+        command("gan", *RATES, folder, "--epochs", 4),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, 10_000_000)),
+    )
+    assert done.returncode == 5 and "File too large" in done.stderr and "Traceback" not in done.stderr
+    assert (folder / "checkpoint.pt").read_bytes() == good
+    assert record_of(folder)["state"] == "failed" and "cannot write" in record_of(folder)["message"]
+
+
+def test_a_folder_that_turns_read_only_in_the_middle(launch, tmp_path):
+    folder = tmp_path / "run"
+    if subprocess.run(["chattr", "+i", tmp_path], capture_output=True).returncode:
+        pytest.skip("may not make a folder unchangeable here")
+    subprocess.run(["chattr", "-i", tmp_path], check=True)
+
+    def closing(run):
+        G = generator(run)
+        for i, _ in run.batches():
+            run.log({"d_loss": G.bias.mean()})
+            if i == 30:
+                subprocess.run(["chattr", "+i", folder, folder / "samples"], check=True)
+
+    line = (*RATES, folder, *DIGITS, "--epochs", 3, "--checkpoint-every", "0.01s")
+    try:
+        broken = launch(closing, *line)
+    finally:
+        subprocess.run(["chattr", "-i", folder, folder / "samples"], check=True)
+    assert broken.code == 5 and "cannot write" in broken.lines[-1] and "Traceback" not in broken.err
+    assert RunFolder(folder).restore()["step"] >= 25
+    assert launch(training, *line).code == 0
+
+
+# --- damage
+
+
+def corrupt(file, where=0.5):
+    content = bytearray(file.read_bytes())
+    content[int(len(content) * where)] ^= 1
+    file.write_bytes(content)
+
+
+DAMAGE = {
+    "flipped in the middle": corrupt,
+    "flipped at the end": lambda file: corrupt(file, 0.9999999),
+    "cut": lambda file: os.truncate(file, file.stat().st_size // 2),
+    "cut by a byte": lambda file: os.truncate(file, file.stat().st_size - 1),
+    "empty": lambda file: file.write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_found_and_the_previous_one_used(start, copy, damage):
+    start("gan", *RATES, copy, "--epochs", 4)
+    DAMAGE[damage](copy / "checkpoint.pt")
+    previous = (copy / "checkpoint.prev.pt").read_bytes()
+    again = start("gan", *RATES, copy, "--epochs", 5, "--time-limit", "0.01s")
+    assert again.code == 0 and "checkpoint.pt: damaged" in again.err and "looking for checkpoint.prev.pt" in again.err
+    # What is damaged must not take the place of the good one while the new one is written.
+    assert (copy / "checkpoint.prev.pt").read_bytes() == previous
+    assert start("gan", *RATES, copy, "--epochs", 5).code == 0
+
+
+@pytest.mark.parametrize("damage", [*DAMAGE, "gone"])
+def test_with_both_checkpoints_damaged_or_gone_nothing_is_overwritten(start, copy, damage):
+    shutil.copy(copy / "checkpoint.pt", copy / "checkpoint.prev.pt")
+    for name in ("checkpoint.pt", "checkpoint.prev.pt"):
+        DAMAGE.get(damage, Path.unlink)(copy / name)
+    before = contents(copy)
+    refused = start("gan", *RATES, copy, "--epochs", 4)
+    assert refused.code == 5 and "--fresh starts anew" in refused.lines[-1]
+    assert contents(copy) == before
+    assert start("gan", *RATES, copy, "--dataset", "digits", "--epochs", 1, "--fresh").code == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"nonsense", b"[" * 100_000, None], ids=lambda c: repr(c)[:9])
+def test_a_damaged_or_missing_run_json_is_rebuilt_from_the_checkpoint(start, copy, content):
+    if content is None:
+        (copy / "run.json").unlink()
+    else:
+        (copy / "run.json").write_bytes(content)
+    again = start("gan", *RATES, copy, "--dataset", "digits", "--epochs", 4)
+    assert again.code == 0 and "run.json: missing or damaged; rebuilt from the checkpoint" in again.err
+    assert "goes on after epoch 3" in again.err and record_of(copy)["state"] == "finished"
+
+
+@pytest.mark.parametrize("epochs", [3, 4], ids=["finished", "going on"])
+@pytest.mark.parametrize("damage", ["changed", "cut", "empty", "gone"])
+def test_a_damaged_log_is_said_and_rebuilt(start, copy, finished, damage, epochs):
+    log = copy / "log.csv"
+    text = log.read_text()
+    changed = {"changed": text.replace("50,", "60,", 1), "cut": text[: len(text) // 2], "empty": ""}
+    log.unlink() if damage == "gone" else log.write_text(changed[damage])
+    again = start("gan", *RATES, copy, "--dataset", "digits", "--epochs", epochs)
+    assert again.code == 0 and again.err.count("log.csv: missing or damaged; rebuilt from the checkpoint") == 1
+    assert log.read_text().startswith(text)
+
+
+def test_a_resume_without_damage_says_nothing_of_the_log(start, copy):
+    assert "damaged" not in start("gan", *RATES, copy, "--dataset", "digits", "--epochs", 4).err
+
+
+def test_a_damaged_generator_is_written_again(start, copy, finished):
+    corrupt(copy / "generator.safetensors", 0.9)
+    again = start("gan", *RATES, copy)
+    assert again.code == 0 and "generator.safetensors: missing or damaged" in again.err
+    assert (copy / "generator.safetensors").read_bytes() == (finished / "generator.safetensors").read_bytes()
+    assert "finished already" in start("gan", *RATES, copy).err
+
+
+def test_a_damaged_grid_does_not_keep_a_run_from_ending(start, copy):
+    (copy / "samples" / "epoch-0001.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (copy / "samples" / "epoch-first.png").write_bytes(b"")
+    assert start("gan", *RATES, copy, "--epochs", 4).code == 0
+    from PIL import Image
+
+    with Image.open(copy / "samples.gif") as film:
+        assert film.n_frames == 3
+
+
+# --- divergence and collapse
+
+
+class Constant(nn.Module):
+    """z -> one of the `kinds` images for each z, at random, and a weight that an optimizer can hold."""
+
+    def __init__(self, z_dim, kinds):
+        super().__init__()
+        self.z_dim = z_dim
+        self.bias = nn.Parameter(torch.zeros(1))
+        self.register_buffer("kinds", images_of(kinds))
+
+    def forward(self, z):
+        which = (z[:, 0].sigmoid() * 0.9999 * len(self.kinds)).long()
+        return self.kinds[which] + 0 * self.bias
+
+
+def images_of(kinds):
+    """Training images of digits: the first of class 3, or all of the classes that are named."""
+    from common import data
+    from common.images import floats
+
+    digits = data.load("digits")
+    if kinds == "one image":
+        return floats(digits.images[digits.labels == 3][:1])
+    return floats(digits.images[np.isin(digits.labels, [int(digit) for digit in kinds])])
+
+
+def generator(run, kinds="0123456789"):
+    G = run.generator(Constant, run.settings.z_dim, kinds)
+    run.optimizer(torch.optim.Adam, G, lr=run.settings.lr_g)
+    return G
+
+
+def training(run, kinds="0123456789"):
+    G = generator(run, kinds)
+    for _ in run.batches():
+        run.log({"d_loss": G.bias.mean()})
+
+
+@pytest.mark.parametrize("what", ["loss", "weight"])
+def test_divergence_names_the_quantity_and_the_epoch_and_keeps_the_last_good_state(launch, tmp_path, what):
+    def diverging(run):
+        G = generator(run)
+        for i, _ in run.batches():
+            if what == "weight" and i == 40:
+                G.bias.data.fill_(float("nan"))
+            run.log({"d_loss": torch.tensor(float("inf") if what == "loss" and i == 40 else 0.5)})
+
+    line = (*RATES, tmp_path / "run", *DIGITS, "--epochs", 4, "--checkpoint-every", "0.001s")
+    broke = launch(diverging, *line)
+    named = "d_loss is inf" if what == "loss" else "the weight Constant.bias is not finite"
+    assert broke.code == 4 and f"diverged in epoch 2: {named}" in broke.lines[-1]
+    assert record_of(tmp_path / "run")["state"] == "diverged"
+    state = RunFolder(tmp_path / "run").restore()
+    assert 25 <= state["step"] <= 40 and torch.isfinite(state["networks"]["0 Constant"]["bias"]).all()
+    before = contents(tmp_path / "run")
+    again = launch(diverging, *line)
+    assert again.code == 4 and len(again.lines) == 1 and named in again.err
+    assert contents(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("kinds", ["one image", "147", "389", "0123456789"])
+@pytest.mark.parametrize("unlabelled", [False, True], ids=["labels", "no labels"])
+def test_mode_collapse_is_said_once_and_not_before_a_twentieth_of_the_run(launch, tmp_path, kinds, unlabelled):
+    """A generator of real digits: of one of them, of three classes, or of all."""
+    dataset = "digits"
+    if unlabelled:
+        from common import data
+
+        dataset = tmp_path / "digits.npz"
+        np.savez(dataset, images=data.load("digits").images.transpose(0, 2, 3, 1))
+    line = (*RATES, tmp_path / "run", "--dataset", dataset, "--epochs", 100, "--batch-size", 128, "--sample-every", 2)
+    done = launch(lambda run: training(run, kinds), *line)
+    assert done.code == 0, done.err
+    said = [text for text in done.lines if "MODE COLLAPSE" in text]
+    with (tmp_path / "run" / "log.csv").open() as file:
+        rows = {float(row["epoch"]): row["collapsed"] for row in csv.DictReader(file) if row["collapsed"]}
+    first = max(5, collapse.STEPS / (1456 // 128 if unlabelled else 1618 // 128))
+    assert min(rows) >= first and len(rows) > 20
+    must = kinds == "one image" or (len(kinds) == 3 and not unlabelled)  # which classes there are, only labels say
+    assert set(rows.values()) == {"1" if must else "0"}
+    assert len(said) == must and bool(record_of(tmp_path / "run")["collapsed"]) == must
+
+
+def test_a_healthy_run_is_not_said_to_collapse(start, tmp_path):
+    """docs/reliability.md has all scripts at length."""
+    done = start("gan", *RATES, tmp_path / "run", "--dataset", "digits", "--epochs", 40, "--sample-every", 5)
+    assert done.code == 0 and "collapse" not in done.err.lower()
+    assert record_of(tmp_path / "run")["collapsed"] == ""
+
+
+def test_a_run_too_short_to_tell_is_judged_at_its_end_alone(launch, tmp_path):
+    done = launch(lambda run: training(run, "one image"), *RATES, tmp_path / "run", *DIGITS, "--epochs", 4)
+    (said,) = [text for text in done.lines if "collapse" in text]
+    assert "mode collapse, or too short a run to tell, in epoch 4" in said
+
+
+# --- hostile folders
+
+
+class Bomb:
+    def __reduce__(self):
+        return os.system, ("touch exploded",)
+
+
+def sealed(body):
+    from common.run import SEAL, _sha256
+
+    return body + SEAL + _sha256(body).encode()
+
+
+def test_a_checkpoint_of_pickled_code_runs_none(start, copy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    state = torch.load(copy / "checkpoint.pt", weights_only=True)
+    torch.save({**state, "bomb": Bomb()}, tmp_path / "bomb.pt")
+    for body in ((tmp_path / "bomb.pt").read_bytes(), pickle.dumps(Bomb())):
+        (copy / "checkpoint.pt").write_bytes(sealed(body))
+        (copy / "checkpoint.prev.pt").write_bytes(sealed(body))
+        refused = start("gan", *RATES, copy, "--epochs", 4)
+        assert refused.code == 5 and "no checkpoint is whole" in refused.lines[-1]
+        with pytest.raises(FolderError):
+            RunFolder(copy).network("Discriminator")
+    (copy / "generator.safetensors").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(FolderError):
+        load_generator(copy)
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_checkpoint_that_unpacks_to_more_than_itself_is_refused(start, copy):
+    body = (copy / "checkpoint.pt").read_bytes()
+    packed = copy / "packed.zip"
+    with zipfile.ZipFile(copy / "checkpoint.pt") as archive, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in archive.namelist():
+            new.writestr(name, archive.read(name))
+    assert packed.stat().st_size < len(body)
+    (copy / "checkpoint.pt").write_bytes(sealed(packed.read_bytes()))
+    refused = start("gan", *RATES, copy, "--epochs", 4)
+    assert refused.code == 5 and "it is packed" in refused.err
+
+
+@pytest.mark.parametrize(
+    "name", ["os", "compare", "evaluate", "tests/killed", "../main/gan", "common/train", "", "gan.py"]
+)
+def test_a_run_json_that_names_another_module_is_refused(start, tool, copy, tmp_path, name):
+    record = RunFolder(copy).record()
+    RunFolder(copy).write_record({**record, "script": name})
+    refused = start("gan", *RATES, copy, "--epochs", 4)
+    assert refused.code == 5 and len(refused.lines) == 1 and f"holds a run of {name}.py" in refused.err
+    with pytest.raises(FolderError, match="not one of the scripts"):
+        load_script(name)
+    refused = tool("evaluate", copy)
+    assert refused.code == 5 and "not one of the scripts" in refused.err
+
+
+def test_a_run_json_that_makes_no_sense_is_taken_for_damaged(start, copy):
+    record = RunFolder(copy).record()
+    for change in ({"threads": 10**9}, {"dataset": []}, {"settings": "x"}, {"epochs": "many"}):
+        RunFolder(copy).write_record({**record, **change})
+        again = start("gan", *RATES, copy, "--dataset", "digits", "--epochs", 3)
+        assert again.code == 0 and "run.json: missing or damaged" in again.err
+
+
+@pytest.mark.parametrize("name", ["samples", "tensorboard", "log.csv", ".lock"])
+def test_nothing_is_written_through_a_link_out_of_the_folder(start, copy, tmp_path, name):
+    outside = tmp_path / "outside"
+    whole = copy / name
+    shutil.rmtree(whole) if whole.is_dir() else whole.unlink()
+    if "." in name:
+        outside.write_text("mine")
+    else:
+        outside.mkdir()
+    whole.symlink_to(outside)
+    refused = start("gan", *RATES, copy, "--epochs", 4)
+    assert refused.code == 5, refused.err
+    assert outside.read_text() == "mine" if "." in name else not list(outside.iterdir())
+
+
+def test_a_link_under_a_temporary_name_is_not_followed(copy, tmp_path, monkeypatch):
+    (tmp_path / "outside").write_text("mine")
+    monkeypatch.setattr(files.secrets, "token_hex", lambda _: "known")
+    (copy / f"{files.PREFIX}known").symlink_to(tmp_path / "outside")
+    with pytest.raises(FolderError, match="cannot write"):
+        RunFolder(copy).write("losses.png", b"new")
+    assert (tmp_path / "outside").read_text() == "mine"
+
+
+# --- cron's world
+
+
+def test_without_a_home_an_environment_or_a_writable_directory(tmp_path):
+    """The folder's name has a space, quotes, a newline and an emoji; everything is private to the user."""
+    folder = tmp_path / 'the "night\'s"\nrun 🌙'
+    line = command("gan", *RATES, folder, *DIGITS, "--epochs", 2)
+    before = {path for path in Path("/tmp").iterdir() if path.name.startswith(files.PREFIX)}
+    for said in ("epoch 2/2", "finished already, 2 epochs"):
+        done = subprocess.run(
+            line, cwd="/proc", env={}, umask=0o077, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0 and said in done.stderr, done.stderr
+        assert all("\\n" in text for text in done.stderr.splitlines() if "night" in text)
+    assert {path.stat().st_mode & 0o077 for path in folder.rglob("*")} == {0}
+    assert {path for path in Path("/tmp").iterdir() if path.name.startswith(files.PREFIX)} <= before
+
+
+def test_a_relative_folder(start, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert start("gan", *RATES, "../out/ü 🌙", *DIGITS, "--epochs", 1).code == 0
+    assert record_of(tmp_path / "out" / "ü 🌙")["state"] == "finished"
+
+
+def test_neither_clock_nor_time_zone_matters(start, finished, tmp_path, monkeypatch):
+    """Each reading of the clock on the wall is a day before the last one."""
+    now = [2e9]
+
+    def backwards():
+        now[0] -= 86_400
+        return now[0]
+
+    line = ("gan", *RATES, tmp_path / "run", *DIGITS, "--epochs", 3)
+    monkeypatch.setattr(time, "time", backwards)
+    for zone in ("Asia/Tokyo", "America/St_Johns"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        assert start(*line, "--time-limit", "0.01s").code == 0
+        assert record_of(tmp_path / "run")["state"] == "stopped"
+    assert start(*line, "--time-limit", "1h").code == 0
+    monkeypatch.undo()
+    time.tzset()
+    found = differences(finished, tmp_path / "run")
+    assert all(name.startswith("samples") for name in found)  # a time limit ends with a grid of that moment
