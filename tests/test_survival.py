@@ -115,10 +115,10 @@ def test_chaos_finds_no_difference(tmp_path):
 def test_chaos_would_find_a_difference(copy, finished):
     assert differences(finished, copy) == []
     corrupt(copy / "samples" / "epoch-0002.png")
-    (copy / f"{files.PREFIX}left").write_bytes(b"")
     state = RunFolder(copy).restore()
     state["random"][0] ^= 1
     RunFolder(copy).write_checkpoint(state)
+    (copy / f"{files.PREFIX}left").write_bytes(b"")
     assert differences(finished, copy) == [f"{files.PREFIX}left", "samples/epoch-0002.png", "checkpoint.pt"]
 
 
@@ -261,23 +261,22 @@ def fill(place, leave):
     (place / "other").write_bytes(bytes(max(0, state.f_bavail * state.f_frsize - leave)))
 
 
-@pytest.mark.parametrize("leave", [0, 5_000, 10_000_000], ids=["nothing", "a few rows", "half a checkpoint"])
-def test_a_disk_that_fills_up_costs_nothing_and_the_same_line_goes_on(start, finished, small_disk, leave):
-    folder = small_disk / "gan"
-    shutil.copytree(finished, folder)
-    (folder / "checkpoint.prev.pt").unlink(missing_ok=True)
-    good = (folder / "checkpoint.pt").read_bytes()
+@pytest.mark.parametrize("leave", [0, 5_000, 40_000_000], ids=["nothing", "a few rows", "two checkpoints"])
+def test_a_disk_that_fills_up_costs_nothing_and_the_same_line_goes_on(start, small_disk, tmp_path, leave):
+    options = (*DIGITS, "--epochs", 4)
+    line = ("gan", *RATES, small_disk / "gan", *options, "--checkpoint-every", "0.01s")
     fill(small_disk, leave)
-    line = ("gan", *RATES, folder, *DIGITS, "--epochs", 6)
     full = start(*line)
     assert full.code == 5 and "No space left" in full.lines[-1] and "Traceback" not in full.err
     assert len([text for text in full.lines if "gan.py" in text]) == 1
-    assert (folder / "checkpoint.pt").read_bytes() == good
-    assert not list(folder.rglob(f"{files.PREFIX}*"))
+    assert not list(small_disk.rglob(f"{files.PREFIX}*"))
+    state = RunFolder(small_disk / "gan").restore()
+    assert state["step"] >= 2 if leave > 16_000_000 else state is None
     (small_disk / "other").unlink()
-    assert start(*line).code == 0
-    assert start("gan", *RATES, small_disk / "whole", *DIGITS, "--epochs", 6).code == 0
-    assert differences(small_disk / "whole", folder) == []
+    again = start(*line)
+    assert again.code == 0 and "damaged" not in again.err
+    assert start("gan", *RATES, tmp_path / "whole", *options).code == 0
+    assert differences(tmp_path / "whole", small_disk / "gan") == []
 
 
 def test_a_file_size_limit_is_as_a_full_disk(finished, tmp_path):
@@ -458,7 +457,7 @@ def test_divergence_names_the_quantity_and_the_epoch_and_keeps_the_last_good_sta
 
     line = (*RATES, tmp_path / "run", *DIGITS, "--epochs", 4, "--checkpoint-every", "0.001s")
     broke = launch(diverging, *line)
-    named = "d_loss is inf" if what == "loss" else "the weight Constant.bias is not finite"
+    named = "d_loss is" if what == "loss" else "the weight Constant.bias is not finite"
     assert broke.code == 4 and f"diverged in epoch 2: {named}" in broke.lines[-1]
     assert record_of(tmp_path / "run")["state"] == "diverged"
     state = RunFolder(tmp_path / "run").restore()
@@ -580,8 +579,8 @@ def test_nothing_is_written_through_a_link_out_of_the_folder(start, copy, tmp_pa
     else:
         outside.mkdir()
     whole.symlink_to(outside)
-    refused = start("gan", *RATES, copy, "--epochs", 4)
-    assert refused.code == 5, refused.err
+    done = start("gan", *RATES, copy, "--epochs", 4)
+    assert done.code == (0 if name == "log.csv" else 5), done.err  # a file that is written whole takes the link's place
     assert outside.read_text() == "mine" if "." in name else not list(outside.iterdir())
 
 
