@@ -91,7 +91,7 @@ def differences(one: Path, other: Path) -> list[str]:
         {str(file.relative_to(run)) for file in run.rglob("*") if file.is_file() and "tensorboard" not in file.parts}
         for run in (one, other)
     ]
-    found = sorted(files[0] ^ files[1] - {PREVIOUS})
+    found = sorted((files[0] ^ files[1]) - {PREVIOUS})
     for name in sorted((files[0] & files[1]) - passed_over):
         if (one / name).read_bytes() != (other / name).read_bytes():
             found.append(name)

@@ -41,9 +41,8 @@ STACKED = ((128_000, 1), (10_000, 2))  # images and seed of stacked-mnist's trai
 SPLITS = ("train", "val", "test")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 LARGEST_KEPT = 64  # images of one square size up to this stay as they are; others are scaled to it
-MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")  # bytes
 LARGEST_FILE = 1 << 29  # bytes that an image may have, and a file of a named set once it is unpacked
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # Pillow would run Ghostscript on others
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # Pillow would run Ghostscript on others
 STALL_SECONDS, STALL_BYTES = 5.0, 10_000  # a download with fewer new bytes in this time is given up
 
 
@@ -294,11 +293,11 @@ def _fetch(title: str, staging: Path) -> str | None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as child:
+        errors: list[bytes] = []
+        reader = threading.Thread(target=lambda: errors.extend(child.stderr), daemon=True)
+        reader.start()
         try:
             child.stdout.readline()  # "ready": its imports are over
-            errors: list[bytes] = []
-            reader = threading.Thread(target=lambda: errors.extend(child.stderr), daemon=True)
-            reader.start()
             seen, since = 0, time.monotonic()
             while child.poll() is None:
                 time.sleep(0.05)
@@ -307,9 +306,9 @@ def _fetch(title: str, staging: Path) -> str | None:
                     seen, since = arrived, time.monotonic()
                 elif time.monotonic() - since > STALL_SECONDS - 0.2:
                     return f"no answer within {STALL_SECONDS:.0f} s"
-            reader.join(1)
         finally:
             child.kill()
+            reader.join(1)
     if child.returncode:
         lines = b"".join(errors).decode(errors="replace").strip().splitlines()
         return lines[-1].strip()[:200] if lines else f"exit {child.returncode}"
@@ -510,12 +509,17 @@ def _cifar_pickle(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 # --- a file of arrays
 
 
+def _memory() -> int:
+    """Bytes that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def _npz(path: Path) -> tuple[_Part, None, tuple[str, ...]]:
     """`images` or `arr_0`: uint8 (N, H, W, C) or (N, H, W); `labels` or `arr_1`: whole numbers (N,)."""
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > MEMORY / 2:
+        if unpacked > _memory() / 2:
             raise ValueError(f"unpacks to {unpacked / 2**30:,.0f} GiB, more than half of this machine's memory")
         with np.load(path, allow_pickle=False) as arrays:
             images = next((arrays[key] for key in ("images", "arr_0") if key in arrays), None)
@@ -665,7 +669,7 @@ def _image_files(
         if not kept[split]:
             return None
         file = folder / f"{split}.npy"
-        small = file.stat().st_size < MEMORY / 4
+        small = file.stat().st_size < _memory() / 4
         labels = np.array([classes.index(parts[name][level]) for name in kept[split]]) if labelled else None
         return _Part(np.load(file, mmap_mode=None if small else "r"), labels)
 

@@ -29,6 +29,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 LOG_EVERY = 100  # steps between rows of log.csv within an epoch
 NOT_DRAWN = ("collapsed", "kernel", "density", "class_kl", "smallest_class", "worst_class_coverage")  # in losses.png
+CHECKPOINTS_SHARE = 0.025  # of a run's time, at most, that checkpoints of large networks take
 WATCHED_AFTER = 0.05  # of the run: a generator that has only just begun makes few kinds of images
 GRIDS = 40  # grids of samples in a run of default length
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -329,6 +330,7 @@ class Training:
         self._sums: dict[str, tuple[Any, int]] = {}
         self._spent = 0.0  # seconds in earlier starts
         self._started = self._saved = time.monotonic()
+        self._between_checkpoints = s.checkpoint_every
 
         latents = torch.Generator().manual_seed(s.seed)
         most = max(count for _, count, _ in self._sheets.values())
@@ -577,7 +579,7 @@ class Training:
             if self._drawn != self._step:
                 self._draw()
             self._stop("time limit reached", 0)
-        elif now - self._saved >= self.settings.checkpoint_every:
+        elif now - self._saved >= self._between_checkpoints:
             self._checkpoint()
 
     def _stop_if_asked(self) -> None:
@@ -638,10 +640,13 @@ class Training:
                 "seconds": self._seconds,
             }
         )
-        self._record["checkpoint_step"] = self._step
         self._saved = time.monotonic()
+        took = self._saved - began
+        if self.settings.checkpoint_every == type(self.settings).checkpoint_every:  # by default they must cost little
+            self._between_checkpoints = max(self.settings.checkpoint_every, took / CHECKPOINTS_SHARE)
+        self._record["checkpoint_step"] = self._step
         self._record["checkpoints"] += 1
-        self._record["checkpoint_seconds"] = round(self._record["checkpoint_seconds"] + self._saved - began, 3)
+        self._record["checkpoint_seconds"] = round(self._record["checkpoint_seconds"] + took, 3)
         self._write_record("running")
 
     def _load(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
 import importlib
+import json
 import os
 import signal
 import subprocess
@@ -83,6 +84,17 @@ def tool(capfd, monkeypatch):
         return Outcome(end.value.code or 0, out, err)
 
     return run
+
+
+def record_of(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+def corrupt(file, where=0.5):
+    """Flips a bit at this part of the file."""
+    content = bytearray(file.read_bytes())
+    content[int(len(content) * where)] ^= 1
+    file.write_bytes(content)
 
 
 def command(script, *arguments):

@@ -1,16 +1,24 @@
 """Bad input: one line on standard error that says what is wrong and what to do, the exit code, nothing half-made."""
 
+import contextlib
 import dataclasses
+import functools
 import importlib
+import io
 import os
+import signal
+import sys
 import time
+from pathlib import Path
 
 from common import cli
 
+import hypothesis
 import numpy as np
 import pytest
 from conftest import SCRIPTS
 from formats import write_mnist, write_pictures
+from hypothesis import strategies as st
 
 GOOD = ("2e-4", "2e-4", "0.5")
 
@@ -260,6 +268,62 @@ def test_an_error_has_a_traceback_only_under_debug(start, folder, monkeypatch):
     monkeypatch.setattr(data, "load", broken)
     refused(start("gan", *GOOD, folder), 1, "something nobody thought of", "--debug")
     assert "Traceback" in start("gan", *GOOD, folder, "--debug").err
+
+
+WORDS = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(["--" + field.name.replace("_", "-") for field in dataclasses.fields(cli.Settings)]),
+    st.sampled_from("2e-4 0.5 1 3 64 -1 nan 1e400 90s digits mnist cpu cuda:9 meta bf16 run".split()),
+    st.sampled_from(["-h", "--help", "--", "-", "--no", "\udcff", "a\nb", "%s", "{}", "é🌙", "x" * 300]),
+    st.from_regex(r"--[a-z-]{1,14}=.{0,9}", fullmatch=True),
+)
+LINES = st.one_of(st.lists(WORDS, max_size=9), st.lists(WORDS, max_size=6).map(lambda words: [*GOOD, "run", *words]))
+
+
+@hypothesis.settings(max_examples=400, deadline=None, derandomize=True)
+@hypothesis.given(line=LINES)
+def test_any_line_ends_with_a_documented_code_and_writes_nothing_when_refused(tmp_path_factory, line):
+    """Whatever is typed. What would train is ended before its first step."""
+    from common import data, train
+
+    place = tmp_path_factory.getbasetemp() / "any-line"
+    (place / "in").mkdir(parents=True, exist_ok=True)
+    paths = [Path(word.rpartition("=")[2]) for word in line if "\0" not in word and len(word) < 200]
+    hypothesis.assume(not any(path.is_absolute() or ".." in path.parts for path in paths))  # someone's own data
+
+    def nothing(run):
+        raise cli.Done("would train")
+
+    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in "oe"]
+    before = {number: signal.getsignal(number) for number in train.SIGNALS}
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(place / "in"):
+        patch.setattr(sys, "argv", ["gan.py", *line])
+        patch.setattr(sys, "stdout", streams[0])
+        patch.setattr(sys, "stderr", streams[1])
+        patch.setattr(data, "_fetch", lambda title, staging: "no network")
+        patch.setattr("sklearn.datasets.load_digits", digits)
+        try:
+            with pytest.raises(SystemExit) as end:
+                train.launch(nothing, cli.Settings, "An example.")
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    for stream in streams:
+        stream.flush()
+    out, err = (stream.buffer.getvalue().decode() for stream in streams)
+    assert (end.value.code or 0) in (0, 2, 3, 4, 5, 75), err
+    assert "Traceback" not in err or "--debug" in line
+    said = [text for text in err.splitlines() if text.startswith("test_command_line.py: ")]
+    assert "--debug" in line or len(said) == (not out)
+    assert list(place.rglob("*")) == [place / "in"]
+
+
+@functools.cache
+def digits():
+    from sklearn.utils import Bunch
+
+    random = np.random.default_rng(0)
+    return Bunch(images=random.integers(0, 17, (300, 8, 8)).astype(float), target=np.arange(300) % 10)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -1,15 +1,19 @@
 """Every format that `--dataset` reads, and every one it refuses."""
 
+import gzip
 import io
+import os
 import pickle
 import shutil
 import socket
+import subprocess
+import sys
 import tarfile
 import threading
 import time
 import zipfile
 
-from common import data
+from common import data, files
 from common.cli import DataError, Stopped
 
 import numpy as np
@@ -60,7 +64,7 @@ def test_truncated_idx_is_named(tmp_path, zipped):
     file.write_bytes(file.read_bytes()[:-500])
     with pytest.raises(DataError, match=r"train-images.*truncated or damaged.*replace"):
         data.load("mnist", str(tmp_path))
-    assert not list((tmp_path / "cache").rglob(".tmp-*"))
+    assert not list((tmp_path / "cache").rglob(f"{files.PREFIX}*"))
 
 
 def test_a_missing_idx_file_is_named(tmp_path):
@@ -387,11 +391,99 @@ def test_equal_images_are_held_out_together(tmp_path, patterns):
     assert not {image.tobytes() for image in read.images} & {image.tobytes() for image in read.held_out}
 
 
-def test_a_link_back_up_ends(tmp_path):
-    write_pictures(tmp_path / "set" / "cat", 6)
-    (tmp_path / "set" / "cat" / "again").symlink_to(tmp_path / "set")
+@pytest.mark.parametrize("link", ["up", "to itself", "to itself, as an image"])
+def test_a_loop_of_links_is_refused_and_other_links_are_followed(tmp_path, link):
+    write_pictures(tmp_path / "elsewhere" / "dog", 6)
+    write_pictures(tmp_path / "set" / "cat", 6, seed=1)
+    (tmp_path / "set" / "dog").symlink_to(tmp_path / "elsewhere" / "dog")
     read = data.load(str(tmp_path / "set"))
-    assert len(read.images) + len(read.held_out) == 6
+    assert len(read.images) + len(read.held_out) == 12 and read.classes == ("cat", "dog")
+    place = tmp_path / "set" / "cat" / ("again.png" if link.endswith("image") else "again")
+    place.symlink_to(tmp_path / "set" if link == "up" else place)
+    with pytest.raises(DataError, match=r"again.*(leads back|symbolic links)"):
+        data.load(str(tmp_path / "set"))
+
+
+def test_a_link_to_nothing_is_an_image_that_cannot_be_read(tmp_path):
+    write_pictures(tmp_path / "set", 6)
+    (tmp_path / "set" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(DataError, match=r"cannot read the image gone\.png.*No such file"):
+        data.load(str(tmp_path / "set"))
+    assert len(data.load(str(tmp_path / "set"), skip_broken=True).images) == 5
+
+
+def test_a_file_that_is_no_image_inside_is_not_run(tmp_path):
+    """Pillow would hand PostScript, whatever its name, to Ghostscript."""
+    write_pictures(tmp_path / "set", 6)
+    Image.new("RGB", (20, 20)).save(tmp_path / "set" / "script.png", "EPS")
+    with pytest.raises(DataError, match=r"script\.png \(cannot identify image file"):
+        data.load(str(tmp_path / "set"))
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_a_file_that_is_far_too_large_for_an_image_is_refused(tmp_path, monkeypatch, kind):
+    """Zeros: nearly nothing on disk or in a zip, and more than memory holds once they are read."""
+    monkeypatch.setattr(data, "LARGEST_FILE", 10_000)
+    write_pictures(tmp_path / "set", 6)
+    with (tmp_path / "set" / "bomb.png").open("wb") as file:
+        os.truncate(file.fileno(), 10_001)
+    if kind == "zip":
+        shutil.make_archive(tmp_path / "set", "zip", tmp_path / "set")
+    with pytest.raises(DataError, match=r"cannot read the image bomb\.png \(larger than"):
+        data.load(str(tmp_path / ("set.zip" if kind == "zip" else "set")))
+
+
+def test_an_idx_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "LARGEST_FILE", 100_000)
+    write_mnist(tmp_path / "MNIST")
+    (tmp_path / "MNIST" / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(100_001)))
+    with pytest.raises(DataError, match=r"train-images.*larger than"):
+        data.load("mnist", str(tmp_path))
+
+
+def test_arrays_that_unpack_to_more_than_memory_are_refused(tmp_path, patterns, monkeypatch):
+    np.savez_compressed(tmp_path / "set.npz", np.zeros((100, 8, 8), np.uint8))
+    monkeypatch.setattr(data, "_memory", lambda: 10_000)
+    with pytest.raises(DataError, match=r"set\.npz.*more than half of this machine's memory"):
+        data.load(str(tmp_path / "set.npz"))
+
+
+@pytest.mark.parametrize("content", ["nested", "objects", "huge"])
+def test_a_pickle_that_unfolds_is_refused(tmp_path, content):
+    """Lists of lists of the same list are a few bytes here and 10^9 numbers once they are an array."""
+    write_cifar_pickles(tmp_path / "cifar-10-batches-py", [np.zeros((4, 3073), np.uint8)] * 6)
+    batch = {b"data": np.zeros((4, 3072), np.uint8), b"labels": [0] * 4}
+    if content == "nested":
+        labels = [0] * 10
+        for _ in range(8):
+            labels = [labels] * 10
+        batch[b"labels"] = labels
+    elif content == "objects":
+        batch[b"data"] = np.array([None] * 4)
+    body = pickle.dumps(batch, protocol=2) if content != "huge" else huge_array()
+    (tmp_path / "cifar-10-batches-py" / "data_batch_3").write_bytes(body)
+    with pytest.raises(DataError, match=r"data_batch_3: missing, damaged or not a CIFAR-10 file"):
+        data.load("cifar10", str(tmp_path))
+
+
+def huge_array():
+    """A pickle that asks for an array of 2^40 bytes."""
+
+    class Huge:
+        def __reduce__(self):
+            return np.ndarray, ((2**20, 2**20), "u1")
+
+    return pickle.dumps({b"data": Huge(), b"labels": [0]}, protocol=2)
+
+
+def test_a_download_ends_with_the_process_that_waits_for_it(tmp_path, silent_server):
+    """Killed, it could not end its child; the child hears that nobody holds the other end of its standard input."""
+    env = {**os.environ, "http_proxy": silent_server(keep_silent)}
+    script = [sys.executable, data.Path(data.__file__).with_name("fetch.py"), "KMNIST", tmp_path]
+    child = subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+    child.stdout.readline()  # ready
+    child.stdin.close()
+    assert child.wait(timeout=5) == 1
 
 
 def test_text_files_among_the_images_are_passed_over_and_said(tmp_path, capsys):

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 import zipfile
-from pathlib import Path
 
 from common import data, report
 from common.metrics import Terms
@@ -226,18 +225,27 @@ def test_given_images_are_translated_one_each(tool, runs, tmp_path, source):
     with zipfile.ZipFile(given["zip"], "w") as archive:
         for file in photos.rglob("*.png"):
             archive.write(file, file.relative_to(photos))
-        archive.writestr("../../outside.png", (photos / "single.png").read_bytes())
-        archive.writestr("/absolute.png", (photos / "single.png").read_bytes())
     np.savez(given["npz"], np.zeros((4, 32, 32, 3), np.uint8))
     done = tool("sample", runs / "pairs", "--input", given[source], tmp_path / "results")
     assert done.code == 0, done.err
     files = {file.relative_to(tmp_path / "results").as_posix() for file in (tmp_path / "results").rglob("*.png")}
     inside = {"single.png", *(f"more/000{i}.png" for i in range(3))}
-    expected = {"file": {"single.png"}, "npz": {f"0000{i}.png" for i in range(4)}, "zip": inside | {"absolute.png"}}
+    expected = {"file": {"single.png"}, "npz": {f"0000{i}.png" for i in range(4)}, "zip": inside}
     assert files == expected.get(source, inside)
-    assert not (tmp_path.parent / "outside.png").exists() and not Path("/absolute.png").exists()
     with Image.open(tmp_path / "results" / min(files)) as picture:
         assert picture.size == (32, 32) and picture.mode == "L"
+
+
+@pytest.mark.parametrize("name", ["../../outside.png", "/absolute.png", "C:\\x.png", "..\\outside.png"])
+def test_an_entry_that_leads_out_of_its_zip_is_refused(tool, start, runs, tmp_path, name):
+    write_pictures(tmp_path, 1)
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.write(tmp_path / "0000.png", name)
+    refused = tool("sample", runs / "pairs", "--input", tmp_path / "photos.zip", tmp_path / "out" / "results")
+    assert refused.code == 3 and "leads out of the archive" in refused.err and len(refused.lines) == 1
+    refused = start("gan", "2e-4", "2e-4", "0.5", tmp_path / "out" / "run", "--dataset", tmp_path / "photos.zip")
+    assert refused.code == 3 and "leads out of the archive" in refused.err and len(refused.lines) == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_translations_stand_beside_their_inputs_in_a_grid(tool, runs, tmp_path):
