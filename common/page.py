@@ -62,7 +62,7 @@ def _curves(group: Sequence[report.Run]) -> dict[str, dict[str, list[float]]]:
         {row["step"]: row for row in run.log} for run in group if run.log
     ]
     steps = sorted(set.intersection(*(set(rows) for rows in by_step))) if by_step else []
-    names = [n for n in dict.fromkeys(name for run in group for row in run.log for name in row) if n not in AXES]
+    names = dict.fromkeys(name for run in group for row in run.log for name in row if name not in (*AXES, "collapsed"))
     found = {}
     for name in names:
         points = []

@@ -31,6 +31,7 @@ LOG_EVERY = 100  # steps between rows of log.csv within an epoch
 NOT_DRAWN = ("collapsed", "kernel", "density", "class_kl", "smallest_class", "worst_class_coverage")  # in losses.png
 CHECKPOINTS_SHARE = 0.025  # of a run's time, at most, that checkpoints of large networks take
 WATCHED_AFTER = 0.05  # of the run: a generator that has only just begun makes few kinds of images
+DRAWN_TOGETHER = (("precision", "recall", "coverage"), ("variety", "class_variety"))
 GRIDS = 40  # grids of samples in a run of default length
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -611,10 +612,10 @@ class Training:
         self._folder.write_generator(self._generator, self._generator_about)
         if self._rows:
             figures = [name for name in dict.fromkeys(k for row in self._rows for k in row) if name not in AXES]
-            losses = [name for name in figures if name.endswith("_loss")]
-            shares = [name for name in ("precision", "recall", "coverage") if name in figures]
-            others = [[name] for name in figures if name not in (*losses, *NOT_DRAWN, *shares)]
-            panels = [group for group in (losses, *others, shares) if group]
+            together = [[name for name in figures if name.endswith("_loss")]]
+            together += [[name for name in group if name in figures] for group in DRAWN_TOGETHER]
+            apart = [[name] for name in figures if not any(name in group for group in (*together, NOT_DRAWN))]
+            panels = [group for group in (together[0], *apart, *together[1:]) if group]
             title = f"{self._script}.py on {self.data.name}"
             self._folder.write("losses.png", images.curves(self._rows, panels, title))
         self._folder.write_film()
