@@ -407,8 +407,9 @@ class RunFolder:
                 file.truncate(end)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def write_film(self) -> None:
-        film = images.gif([file for _, file in self.frames()])
+    def write_film(self, most: int = 100) -> None:
+        """Of `most` frames at most."""
+        film = images.gif([file for _, file in self.frames()], most)
         if film is not None:
             self.write("samples.gif", film)
 

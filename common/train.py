@@ -618,7 +618,7 @@ class Training:
             panels = [group for group in (together[0], *apart, *together[1:]) if group]
             title = f"{self._script}.py on {self.data.name}"
             self._folder.write("losses.png", images.curves(self._rows, panels, title))
-        self._folder.write_film()
+        self._folder.write_film(100 if self._signal is None else 20)  # who sent a signal does not wait for long
         self._write_record(state, message)
 
     def _checkpoint(self) -> None:
