@@ -771,8 +771,10 @@ def _decode(
         def write(split: str, count: int) -> np.ndarray:
             file, shape = staging / f"{split}.npy", (count, size, size, (1 if grey else 3) * (2 if pairs else 1))
             images = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
-            with file.open("r+b") as opened:  # without room for a page, writing into the map would kill the process
-                os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+            # Without room for a page, writing into the map would kill the process. macOS cannot reserve it.
+            with file.open("r+b") as opened:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
             return images
 
         def decode(picture: Image.Image) -> np.ndarray:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import random
 import shlex
 import signal
 import sys
@@ -116,6 +117,8 @@ class Training:
         else:
             self._plan(given, len(self.data.images))
         torch.manual_seed(s.seed)
+        random.seed(s.seed)
+        np.random.seed(s.seed % 2**32)
 
     # --- what the line and run.json say
 
@@ -515,7 +518,7 @@ class Training:
         if not every or (self._epoch + 1) % every:
             return {}
         self._refuse_what_is_not_finite()
-        began, random = time.monotonic(), self._random_state()
+        began, state = time.monotonic(), self._random_state()
         G = self._generator
         training, scores = G.training, {}
         try:
@@ -524,7 +527,7 @@ class Training:
             self._scoring = False
         except _BrokenOff:
             pass
-        self._set_random_state(random)
+        self._set_random_state(state)
         G.train(training)
         self._started += time.monotonic() - began
         self._stop_if_asked()
@@ -549,14 +552,23 @@ class Training:
         self._record["collapsed"] = what
         return {**found, "collapsed": int(bool(few))}
 
-    def _random_state(self) -> dict[str, Tensor | None]:
-        cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
-        return {"random": torch.get_rng_state(), "random_cuda": cuda}
+    def _random_state(self) -> dict[str, Any]:
+        """Of every generator there is: a variant of one's own may draw from Python's or NumPy's."""
+        kind, keys, *rest = np.random.get_state()
+        return {
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            "random_python": random.getstate(),
+            "random_numpy": (kind, keys.tolist(), *rest),
+        }
 
-    def _set_random_state(self, state: Mapping[str, Tensor | None]) -> None:
+    def _set_random_state(self, state: Mapping[str, Any]) -> None:
         torch.set_rng_state(state["random"])
         if state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
+        if "random_python" in state:  # 0.3.0 had none
+            random.setstate(state["random_python"])
+            np.random.set_state(state["random_numpy"])
 
     def _generator_stepped(self) -> None:
         self._generator_steps += 1

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import pickle
+import random
 import shutil
 import signal
 import subprocess
@@ -85,6 +86,24 @@ def test_a_run_killed_in_the_midst_of_its_writes_ends_with_the_same_bytes(start,
     assert start("lsgan", *line).code == 0
     assert start("lsgan", *RATES, tmp_path / "whole", *options).code == 0
     assert differences(tmp_path / "whole", tmp_path / "killed") == []
+
+
+def test_every_random_generator_goes_on_where_it_was(launch, tmp_path):
+    """Also Python's and NumPy's, which a variant of one's own may draw from, wherever they were left."""
+
+    def drawing(run):
+        generator(run)
+        for _ in run.batches():
+            drawn = random.random(), np.random.normal(), torch.randn(()).item()
+            run.log({name: torch.tensor(value) for name, value in zip("abc", drawn, strict=True)})
+
+    line = (*DIGITS, "--epochs", 4)
+    assert launch(drawing, *RATES, tmp_path / "whole", *line).code == 0
+    random.seed(9), np.random.seed(9)
+    for epochs in (2, 4):
+        assert launch(drawing, *RATES, tmp_path / "halved", *DIGITS, "--epochs", epochs).code == 0
+    rows = [[{n: row[n] for n in "abc"} for row in RunFolder(tmp_path / name).log()] for name in ("whole", "halved")]
+    assert rows[0] == rows[1] and len(rows[0]) == 4
 
 
 def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(start, copy):
