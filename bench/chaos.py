@@ -67,17 +67,19 @@ def half_written(folder: Path) -> Iterator[tuple[str, Path]]:
             continue
 
 
-def wait_for(moment: str, folder: Path, child: subprocess.Popen, seconds: float, chance: random.Random) -> None:
-    """Returns when it is time to kill, or when the process has ended."""
+def wait_for(
+    moment: str, folder: Path, child: subprocess.Popen, seconds: float, chance: random.Random, old: set[Path]
+) -> None:
+    """Returns when it is time to kill, or when the process has ended; `old` is what earlier kills left."""
     began = time.monotonic()
     if moment in ("first second", "any time"):
         until = chance.uniform(0, 1 if moment == "first second" else seconds)
         while child.poll() is None and time.monotonic() - began < until:
             time.sleep(min(0.02, max(0, until - (time.monotonic() - began))))
         return
-    passed, seen = chance.randrange(5), set()
+    passed, seen = chance.randrange(3), set()
     while child.poll() is None:
-        now = {file for kind, file in half_written(folder) if kind == moment}
+        now = {file for kind, file in half_written(folder) if kind == moment} - old
         if now - seen and len(seen) >= passed:
             return
         seen |= now
@@ -146,21 +148,24 @@ class Script:
         while self.kills.total() < kills and not stop():
             run = self._folder / f"killed-{self.finished}"
             while True:
+                old = {file for _, file in half_written(run)}
                 child = self._start(run)
                 try:
                     if self.kills.total() < kills:
-                        wait_for(MOMENTS[self.kills.total() % 4], run, child, seconds, self._chance)
+                        wait_for(MOMENTS[self.kills.total() % 4], run, child, seconds, self._chance, old)
                         if child.poll() is None:
                             child.kill()
                     _, error = child.communicate()
                 finally:
                     child.kill()
+                if "damaged" in error:  # a file that was not whole under its real name
+                    self.differing.append(f"{run}: {error.strip()}")
                 if child.returncode == 0:
                     break
                 if child.returncode != -9:
                     self.differing.append(f"{run}: exit code {child.returncode}: {error.strip()}")
                     break
-                self.kills[self._hit(run)] += 1
+                self.kills[hit(run, old, error)] += 1
             self.finished += 1
             if child.returncode == 0:
                 found = differences(undisturbed, run)
@@ -178,13 +183,13 @@ class Script:
             text=True,
         )
 
-    def _hit(self, run: Path) -> str:
-        """What the kill fell into."""
-        kinds = {kind for kind, _ in half_written(run)}
-        return next((kind for kind in ("checkpoint", "grid", "other file") if kind in kinds), self._phase(run))
 
-    def _phase(self, run: Path) -> str:
-        return "training" if (run / LOG).exists() else "start"
+def hit(run: Path, old: set[Path], error: str) -> str:
+    """What a kill fell into."""
+    kinds = {kind for kind, file in half_written(run) if file not in old}
+    if kinds:
+        return next(kind for kind in ("checkpoint", "grid", "other file") if kind in kinds)
+    return "training" if "threads" in error else "start"  # the line that a run begins with
 
 
 def cost(folder: Path, limit: str, options: list[str]) -> dict[str, Any]:

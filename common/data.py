@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import stat
 import subprocess
 import sys
@@ -526,6 +527,8 @@ def _npz(path: Path) -> tuple[_Part, None, tuple[str, ...]]:
             labels = next((arrays[key] for key in ("labels", "arr_1") if key in arrays), None)
     except Exception as error:  # zipfile's, zlib's and NumPy's own, or what is no archive at all
         raise DataError(f"--dataset {path}: not a readable .npz of plain arrays ({error})") from error
+    if not all(isinstance(one, np.ndarray | None) for one in (images, labels)):
+        raise DataError(f"--dataset {path}: not a readable .npz of plain arrays")
     if images is None:
         raise DataError(f"--dataset {path}: has neither `images` nor `arr_0`")
     if images.dtype != np.uint8:
@@ -578,7 +581,7 @@ def _listing(path: Path) -> tuple[dict[str, str], Callable[[str], bytes], str]:
         return dict(_walk(path)), lambda name: _read(path / name), str(path.resolve())
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # also of a version of the format that zipfile does not know
         raise DataError(f"--dataset {path}: truncated or not a zip file ({error}); replace it") from error
     found = {}
     for entry in archive.infolist():
@@ -661,7 +664,7 @@ def _image_files(
         repr(("decoded 1", identity, sorted(found.items()), image_size, skip_broken, *("pairs",) * pairs)).encode()
     ).hexdigest()[:32]
     folder = cache_folder() / "decoded" / key
-    if not (folder / "complete.json").exists():
+    if not _is_whole(folder):
         _decode(path, {"train": train, "held": held}, read, image_size, skip_broken, pairs, folder)
     kept = json.loads((folder / "complete.json").read_text())
 
@@ -674,6 +677,20 @@ def _image_files(
         return _Part(np.load(file, mmap_mode=None if small else "r"), labels)
 
     return part("train"), part("held"), classes
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a decoded set is in the cache as it was written; what is not, as after a power cut, is removed."""
+    try:
+        kept = json.loads((folder / "complete.json").read_text())
+        if all(
+            len(np.load(folder / f"{split}.npy", mmap_mode="r")) == len(kept[split]) for split in kept if kept[split]
+        ):
+            return True
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    return False
 
 
 def _with_picture(content: bytes, work: "Callable[[Image.Image], Any]") -> Any:  # noqa: F821

@@ -156,7 +156,10 @@ def gif(files: Iterable[Path], most: int = 100, milliseconds: int = 250) -> byte
     """
     frames: list[Image.Image] = []
     for file in reversed(evenly(list(files), most)):
-        with contextlib.suppress(OSError, SyntaxError, ValueError), Image.open(file, formats=("PNG",)) as picture:
+        with (
+            contextlib.suppress(Exception),
+            Image.open(file, formats=("PNG",)) as picture,
+        ):  # whatever Pillow makes of it
             frame = picture.convert("L" if picture.mode == "L" else "RGB")
             if not frames or frame.size == frames[0].size:
                 frames.append(frame)
@@ -174,7 +177,7 @@ def gif(files: Iterable[Path], most: int = 100, milliseconds: int = 250) -> byte
 def in_common_colours(frames: Sequence[Image.Image]) -> list[Image.Image]:
     """Pictures of one size in the 256 colours that suit eight of them: a film is made 20 times as fast."""
     some = evenly(frames, 8)
-    width, height = some[0].width // 2, some[0].height // 2
+    width, height = max(1, some[0].width // 2), max(1, some[0].height // 2)
     together = Image.new("RGB", (width, height * len(some)))
     for i, frame in enumerate(some):
         together.paste(frame.resize((width, height), Image.Resampling.NEAREST), (0, i * height))

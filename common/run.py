@@ -59,7 +59,7 @@ def _refuse_packed(body: memoryview) -> None:
 
 # What is read of a record without looking first, and of what kind it is.
 RECORDED = {"script": str, "state": str, "settings": dict, "given": list, "dataset": dict, "device": str}
-RECORDED |= {"precision": str, "threads": int, "epochs": int, "sample_every": int, "started": str}
+RECORDED |= {"precision": str, "threads": int, "epochs": int, "sample_every": int, "started": str, "message": str}
 
 
 def _digest_of(record: Mapping[str, Any]) -> str:
@@ -74,8 +74,12 @@ def _checked(record: Any) -> dict[str, Any]:
         if not isinstance(record[name], kind):
             raise ValueError(f"its {name} is no {kind.__name__}")
     dataset = record["dataset"]
-    if not (isinstance(dataset["name"], str) and isinstance(dataset["images"], int) and 0 < record["threads"] < 10_000):
-        raise ValueError("its values make no sense")
+    if not all(
+        isinstance(dataset[name], kind) for name, kind in (("name", str), ("fingerprint", str), ("images", int))
+    ):
+        raise ValueError("its dataset is none")
+    if not 0 < record["threads"] <= 1024:
+        raise ValueError("its threads make no sense")
     return record
 
 
@@ -170,11 +174,16 @@ class RunFolder:
         return state["record"]
 
     def restore(self) -> dict[str, Any] | None:
-        """The newest whole checkpoint, or None where there never was one."""
+        """The newest whole checkpoint, or None where there is none. Raises FolderError where none is whole."""
         state = self._restore(say_damage=True)
         if state is None and any((self.path / name).exists() for name in (CHECKPOINT, PREVIOUS)):
             raise FolderError(f"{self.path}: no checkpoint is whole; --fresh starts anew and keeps them in .old/")
         return state
+
+    def check_checkpoints(self, record: Mapping[str, Any]) -> None:
+        """Refuses a run that had a checkpoint, by its record, and has none any more."""
+        if record.get("checkpoint_step") and not any((self.path / name).exists() for name in (CHECKPOINT, PREVIOUS)):
+            raise FolderError(f"{self.path}: its checkpoints are gone; --fresh starts anew and keeps the rest in .old/")
 
     def _restore(self, say_damage: bool) -> dict[str, Any] | None:
         for name in (CHECKPOINT, PREVIOUS):
@@ -190,9 +199,11 @@ class RunFolder:
                 return state
             except FileNotFoundError:
                 continue
-            except OSError as error:
+            except PermissionError as error:
                 raise FolderError(f"{file}: cannot be read ({error.strerror})") from error
-            except Exception as error:  # whatever torch.load makes of a file that is none
+            except MemoryError:
+                raise
+            except Exception as error:  # a disk's error, or whatever torch.load makes of a file that is none
                 self._spoiled |= name == CHECKPOINT
                 if say_damage:
                     instead = f"; looking for {PREVIOUS}" if name == CHECKPOINT else ""
@@ -239,9 +250,11 @@ class RunFolder:
 
     def amiss(self) -> str | None:
         """The file of a finished run that is not as it was written and that the run's checkpoint can restore."""
-        state = self._restore(say_damage=False)
+        state = self.restore()
         if state is None:
             return None
+        if self._spoiled:
+            return CHECKPOINT
         try:
             read_weights(self.path / GENERATOR, "generator")
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -444,7 +457,7 @@ def load_script(name: str) -> ModuleType:
     """The training script `name`.py that stands beside `common/`, imported. Raises FolderError for any other name."""
     file = HOME / f"{name}.py"
     # Looked at before it is imported, which would run it. There is no list of names: users add variants of their own.
-    if not re.fullmatch(r"\w[\w-]*", name) or not file.is_file() or LAUNCH not in file.read_text(errors="replace"):
+    if not re.fullmatch(r"\w[\w-]{,99}", name) or not file.is_file() or LAUNCH not in file.read_text(errors="replace"):
         raise FolderError(f"{name!r} is not one of the scripts in {HOME}")
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)

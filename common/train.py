@@ -20,7 +20,7 @@ from typing import Any
 
 from common import __version__, cli, collapse, data, device, images
 from common.cli import BadArgument, DataError, Diverged, Done, FolderError, Refusal, Stopped, say
-from common.run import AXES, LOG, RunFolder, generator_steps, neighbours
+from common.run import AXES, GENERATOR, LOG, RunFolder, generator_steps, neighbours
 
 import numpy as np
 import torch
@@ -87,6 +87,7 @@ class Training:
         self._bar = None
 
         self._folder = RunFolder(given["folder"])
+        self._on_the_line = frozenset(given)
         self._fresh, self._given = bool(given.get("fresh")), sorted(set(given) - cli.FREE)
         self._folder.check_writable()
         try:
@@ -106,6 +107,7 @@ class Training:
         name = known["dataset"]["name"] if known else self.settings.dataset
         s = self.settings
         if known:
+            self._folder.check_checkpoints(known)
             self._plan(given, known["dataset"]["images"])  # a finished run answers before its data are read
         self.data = data.load_for(s, name)
         if known and known["dataset"]["fingerprint"] != self.data.fingerprint:
@@ -181,7 +183,7 @@ class Training:
                 amiss = self._folder.amiss()
                 if amiss is None:
                     raise Done(f"{path}: finished already, {asked} epochs; samples are in {path / 'samples'}")
-                if amiss != LOG:  # which _load says
+                if amiss == GENERATOR:  # the others are said where they are read
                     say(f"{path / amiss}: missing or damaged; rebuilt from the checkpoint")
         # Where an epoch alone is long there are grids within it.
         within = 1 if s.sample_every or self._sample_every > 1 else count * GRIDS // type(s).images
@@ -326,8 +328,6 @@ class Training:
         if self._fresh:
             self._folder.move_aside()
         state = self._folder.restore() if known else None
-        if known and state is None and known.get("checkpoint_step"):
-            raise FolderError(f"{self._folder.path}: its checkpoints are gone; --fresh starts anew and keeps the rest")
         self._epoch = self._batch = self._step = self._generator_steps = 0
         self._drawn: int | None = None  # the step of the last grids
         self._rows: list[dict[str, float]] = []
@@ -501,9 +501,14 @@ class Training:
         self._folder.board(self._step, {}, pictures["samples"])
         self._drawn = self._step
 
-    def _own_random(self) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def _own_random(self) -> Iterator[None]:
         """What is drawn inside leaves the run's random generators as they were."""
-        return torch.random.fork_rng([self.device] if self.device.type == "cuda" else [])
+        state = self._random_state()
+        try:
+            yield
+        finally:
+            self._set_random_state(state)
 
     def _prepare_evaluator(self) -> Any:
         from common import metrics
@@ -622,6 +627,7 @@ class Training:
         """The end of this start: a checkpoint first, then what people look at."""
         self._checkpoint()
         self._folder.write_generator(self._generator, self._generator_about)
+        hurried = state == "stopped" and self._signal is not None
         if self._rows:
             figures = [name for name in dict.fromkeys(k for row in self._rows for k in row) if name not in AXES]
             together = [[name for name in figures if name.endswith("_loss")]]
@@ -630,7 +636,7 @@ class Training:
             panels = [group for group in (together[0], *apart, *together[1:]) if group]
             title = f"{self._script}.py on {self.data.name}"
             self._folder.write("losses.png", images.curves(self._rows, panels, title))
-        self._folder.write_film(100 if self._signal is None else 20)  # who sent a signal does not wait for long
+        self._folder.write_film(20 if hurried else 100)  # a signal has 5 seconds
         self._write_record(state, message)
 
     def _checkpoint(self) -> None:
@@ -655,8 +661,8 @@ class Training:
         )
         self._saved = time.monotonic()
         took = self._saved - began
-        if self.settings.checkpoint_every == type(self.settings).checkpoint_every:  # by default they must cost little
-            self._between_checkpoints = max(self.settings.checkpoint_every, took / CHECKPOINTS_SHARE)
+        if "checkpoint_every" not in self._on_the_line:  # by default they cost little
+            self._between_checkpoints = max(self.settings.checkpoint_every, min(took / CHECKPOINTS_SHARE, 300))
         self._record["checkpoint_step"] = self._step
         self._record["checkpoints"] += 1
         self._record["checkpoint_seconds"] = round(self._record["checkpoint_seconds"] + took, 3)
@@ -743,20 +749,28 @@ def launch(main: Callable[[Training], None], settings: type[cli.Settings], doc: 
             raise Stopped(f"stopped by {signal.Signals(number).name} before the first step", 128 + number)
         run.on_signal(number, frame)
 
-    for number in SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup and `&` in a script mean it
-            signal.signal(number, on_signal)
+    def settle() -> None:
+        """What is left to do is short, and how it ends is decided: a further signal must not break it off."""
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
     try:
+        for number in SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup and `&` in a script mean it
+                signal.signal(number, on_signal)
         given = cli.parse(settings, doc, f"{script}.py", sys.argv[1:])
         run = Training(script, settings, given, clock)
         main(run)
+        settle()
     except (Refusal, Stopped) as refusal:
+        settle()
         if debug and not isinstance(refusal, (Done, Stopped)):
             traceback.print_exc()
         say(f"{script}.py: {refusal}")
         code = refusal.code
         failure = str(refusal) if isinstance(refusal, FolderError) else None
     except Exception as error:
+        settle()
         if debug:
             traceback.print_exc()
         reason = str(error).splitlines()[0][:200] if str(error) else ""
@@ -764,8 +778,6 @@ def launch(main: Callable[[Training], None], settings: type[cli.Settings], doc: 
         hint = "try a smaller --batch-size or --image-size" if "memory" in failure.lower() else "--debug shows where"
         say(f"{script}.py: failed ({failure}); {hint}")
         code = 1
-    for number in SIGNALS:  # what is left to do is short, and how it ends is settled
-        signal.signal(number, signal.SIG_IGN)
     if run is not None:
         run.close(failure)
     sys.exit(code)

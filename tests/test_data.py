@@ -376,6 +376,31 @@ def test_nothing_is_decoded_twice(tmp_path, monkeypatch):
     assert data.load(str(tmp_path / "set")).fingerprint == first.fingerprint
 
 
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_what_is_damaged_in_the_cache_is_decoded_anew(tmp_path, damage):
+    write_pictures(tmp_path / "set", 8)
+    whole = data.load(str(tmp_path / "set"))
+    (folder,) = (tmp_path / "cache" / "decoded").iterdir()
+    if damage == "cut":
+        os.truncate(folder / "train.npy", 100)
+    else:
+        (folder / "complete.json").unlink()
+    assert data.load(str(tmp_path / "set")).fingerprint == whole.fingerprint
+
+
+def test_a_zip_or_npz_of_a_kind_unknown_is_refused(tmp_path):
+    write_pictures(tmp_path / "set", 3)
+    shutil.make_archive(tmp_path / "set", "zip", tmp_path / "set")
+    content = bytearray((tmp_path / "set.zip").read_bytes())
+    content[content.index(b"PK\1\2") + 6] = 99  # the version that is needed to unpack it
+    (tmp_path / "set.zip").write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
+        archive.writestr("images.npy", b"no array")
+    for name, said in (("set.zip", "not a zip file"), ("set.npz", "not a readable .npz of plain arrays")):
+        with pytest.raises(DataError, match=said):
+            data.load(str(tmp_path / name))
+
+
 def test_a_changed_folder_is_decoded_anew(tmp_path):
     write_pictures(tmp_path / "set", 10)
     first = data.load(str(tmp_path / "set"))

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import HOME, Outcome, command, corrupt, record_of
+from PIL import Image
 from torch import nn
 
 RATES = ("2e-4", "2e-4", "0.5")
@@ -176,6 +177,18 @@ def test_ctrl_c_while_torch_is_imported_needs_no_traceback(tmp_path):
     _, err = child.communicate(timeout=30)
     assert child.returncode in (130, -signal.SIGINT) and "Traceback" not in err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_second_signal_while_the_first_is_answered_changes_nothing(start, tmp_path, monkeypatch):
+    said = []
+
+    def interrupted(message):
+        os.kill(os.getpid(), signal.SIGTERM)
+        said.append(message)
+
+    monkeypatch.setattr(train, "say", interrupted)
+    done = start("gan", *RATES, tmp_path / "run", "--dataset", "nowhere/")
+    assert done.code == 3 and len(said) == 1 and not done.err
 
 
 def test_a_signal_that_was_ignored_stays_ignored(tmp_path):
@@ -361,8 +374,9 @@ def test_with_both_checkpoints_damaged_or_gone_nothing_is_overwritten(start, cop
     for name in ("checkpoint.pt", "checkpoint.prev.pt"):
         DAMAGE.get(damage, Path.unlink)(copy / name)
     before = contents(copy)
-    refused = start("gan", *RATES, copy, "--epochs", 4)
-    assert refused.code == 5 and "--fresh starts anew" in refused.lines[-1]
+    for epochs in (3, 4):  # also where there is nothing left to train
+        refused = start("gan", *RATES, copy, "--epochs", epochs)
+        assert refused.code == 5 and "--fresh starts anew" in refused.lines[-1]
     assert contents(copy) == before
     assert start("gan", *RATES, copy, "--dataset", "digits", "--epochs", 1, "--fresh").code == 0
 
@@ -411,12 +425,20 @@ def test_a_damaged_generator_is_written_again(start, copy, finished):
     assert "finished already" in start("gan", *RATES, copy).err
 
 
+def test_a_finished_run_whose_checkpoint_is_damaged_ends_once_more_from_the_previous_one(start, tmp_path, finished):
+    line = ("gan", *RATES, tmp_path / "gan", *DIGITS, "--epochs", 3)
+    assert start(*line, "--checkpoint-every", "0.3s").code == 0
+    corrupt(tmp_path / "gan" / "checkpoint.pt")
+    again = start(*line)
+    assert again.code == 0 and "checkpoint.pt: damaged" in again.err and "goes on" in again.err
+    assert differences(finished, tmp_path / "gan") == []
+
+
 def test_a_damaged_grid_does_not_keep_a_run_from_ending(start, copy):
     (copy / "samples" / "epoch-0001.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (copy / "samples" / "epoch-first.png").write_bytes(b"")
+    Image.new("1", (30_000, 30_000)).save(copy / "samples" / "epoch-0000.50.png")
     assert start("gan", *RATES, copy, "--epochs", 4).code == 0
-    from PIL import Image
-
     with Image.open(copy / "samples.gif") as film:
         assert film.n_frames == 3
 
@@ -585,7 +607,7 @@ def test_a_run_json_that_names_another_module_is_refused(start, tool, copy, tmp_
 
 def test_a_run_json_that_makes_no_sense_is_taken_for_damaged(start, copy):
     record = RunFolder(copy).record()
-    for change in ({"threads": 10**9}, {"dataset": []}, {"settings": "x"}, {"epochs": "many"}):
+    for change in ({"threads": 10**9}, {"dataset": []}, {"settings": "x"}, {"epochs": "many"}, {"message": None}):
         RunFolder(copy).write_record({**record, **change})
         again = start("gan", *RATES, copy, "--dataset", "digits", "--epochs", 3)
         assert again.code == 0 and "run.json: missing or damaged" in again.err
