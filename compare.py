@@ -183,7 +183,7 @@ def main_score(run: "Run", runs: Sequence["Run"]) -> str:
 
 def picture(runs: Sequence["Run"]) -> bytes:
     """comparison.png. Where runs ended elsewhere than at an epoch that all have, a last row shows each one's end."""
-    from common import images, page, report
+    from common import images, report
 
     if len(runs) > MOST_COLUMNS:
         say(f"comparison.png shows the first {MOST_COLUMNS} of {len(runs)} runs")
@@ -196,7 +196,7 @@ def picture(runs: Sequence["Run"]) -> bytes:
             frames = [frame for frame in frames if round(frame[0], 2) == epoch]
         if not frames:
             return ("no grid yet" if epoch is None else "–"), ""
-        grid = page.opened(frames[-1][1])
+        grid = images.opened(frames[-1][1])
         if grid is None:
             return f"{frames[-1][1].name} is damaged", ""
         where = run.when(frames[-1][0])

@@ -15,6 +15,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -147,32 +148,34 @@ class Script:
         seconds = time.monotonic() - began
         while self.kills.total() < kills and not stop():
             run = self._folder / f"killed-{self.finished}"
-            while True:
-                old = {file for _, file in half_written(run)}
-                child = self._start(run)
-                try:
-                    if self.kills.total() < kills:
-                        wait_for(MOMENTS[self.kills.total() % 4], run, child, seconds, self._chance, old)
-                        if child.poll() is None:
-                            child.kill()
-                    _, error = child.communicate()
-                finally:
-                    child.kill()
-                if "damaged" in error:  # a file that was not whole under its real name
-                    self.differing.append(f"{run}: {error.strip()}")
-                if child.returncode == 0:
-                    break
-                if child.returncode != -9:
-                    self.differing.append(f"{run}: exit code {child.returncode}: {error.strip()}")
-                    break
-                self.kills[hit(run, old, error)] += 1
+            found = self._to_the_end(run, kills, seconds) or differences(undisturbed, run)
+            self.differing += [f"{run}: {what}" for what in found]
             self.finished += 1
-            if child.returncode == 0:
-                found = differences(undisturbed, run)
-                self.differing += [f"{run}: {name}" for name in found]
-                if not found:
-                    shutil.rmtree(run)
+            if not found:
+                shutil.rmtree(run)
             say(f"{self.name}.py: {self.kills.total()} kills, {self.finished} runs, {len(self.differing)} differences")
+
+    def _to_the_end(self, run: Path, kills: int, seconds: float) -> list[str]:
+        """Starts the line and kills it, until it ends by itself or after as many kills; returns what was wrong."""
+        wrong = []
+        while True:
+            old = {file for _, file in half_written(run)}
+            child = self._start(run)
+            try:
+                if self.kills.total() < kills:
+                    wait_for(MOMENTS[self.kills.total() % 4], run, child, seconds, self._chance, old)
+                    child.kill()
+                _, error = child.communicate()
+            finally:
+                child.kill()
+            if "damaged" in error:  # a file that was not whole under its real name
+                wrong.append(error.strip())
+            if child.returncode == -signal.SIGKILL:
+                self.kills[hit(run, old, error)] += 1
+            elif child.returncode:
+                return [*wrong, f"exit code {child.returncode}: {error.strip()}"]
+            else:
+                return wrong
 
     def _start(self, folder: Path) -> subprocess.Popen:
         return subprocess.Popen(

@@ -8,7 +8,6 @@ classes and 10 sets of 5 of them, for one image, and for a few copied over and o
 its log.csv has, and whether the run was said to collapse.
 """
 
-import csv
 import itertools
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from common import data
 from common.cli import Parser
 from common.collapse import LEAST, SAMPLES, Watch
-from common.run import LOG
+from common.run import RunFolder
 
 import numpy as np
 
@@ -54,11 +53,9 @@ def main() -> int:
         copies = [chance.choice(chance.integers(0, len(real.held_out), count), SAMPLES) for _ in range(10)]
         show(f"{count} image(s) in {SAMPLES} copies", [watch.compare(real.held_out[one]) for one in copies])
     for run in arguments.runs:
-        with (run / LOG).open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("variety")]
-        found = [{name: float(row[name]) for name in LEAST if row.get(name)} for row in rows]
-        said = "said to collapse" if any(row["collapsed"] == "1" for row in rows) else "healthy"
-        show(f"{run.name}, {len(rows)} looks, {said}", found)
+        rows = [row for row in RunFolder(run).log() if "collapsed" in row]
+        said = "said to collapse" if any(row["collapsed"] for row in rows) else "healthy"
+        show(f"{run.name}, {len(rows)} looks, {said}", rows)
     return 0
 
 

@@ -68,6 +68,11 @@ def say(message: object) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, at a length that fits into a line of ours."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:80]
+
+
 # --- the types of arguments: text -> value, or a sentence saying what would be right
 
 

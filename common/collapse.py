@@ -6,8 +6,8 @@ number of kinds among the samples is put beside that among as many held-out imag
 """
 
 from common import sampling
-from common.data import Dataset
-from common.images import floats
+from common.data import Dataset, evenly
+from common.images import nearest
 
 import numpy as np
 import torch
@@ -27,23 +27,6 @@ def effective_number(kinds: Tensor) -> float:
     return 1 / shares.square().sum().item()
 
 
-def nearest(images: np.ndarray, others: np.ndarray) -> Tensor:
-    """The place of the nearest of `others` to each of the images, both uint8 (N, C, H, W), by pixels."""
-    x = floats(images).flatten(1)
-    distances, places = [], []
-    for start in range(0, len(others), 1000):
-        found = torch.cdist(x, floats(others[start : start + 1000]).flatten(1)).min(1)
-        distances.append(found.values)
-        places.append(found.indices + start)
-    best = torch.stack(distances).argmin(0, keepdim=True)
-    return torch.stack(places).gather(0, best)[0]
-
-
-def evenly(count: int, most: int) -> np.ndarray:
-    """Up to `most` places of `count`, from the whole of a set that may be sorted by class."""
-    return np.linspace(0, count - 1, min(count, most)).astype(int)
-
-
 class Watch:
     """Compares the kinds among a generator's samples with those among as many held-out images."""
 
@@ -54,8 +37,7 @@ class Watch:
         if real.labels is not None:
             chosen = evenly(len(real.images), min(NEIGHBOURS, PIXELS // real.images[0].size))
             self._neighbours, self._labels = real.images[chosen], torch.from_numpy(real.labels[chosen])
-            # As often as the training images have them.
-            self._y = torch.from_numpy(np.random.default_rng(seed).choice(real.labels, len(held_out)))
+            self._y = sampling.classes(real.labels, len(held_out), seed)
         self._real = self._numbers(held_out)
 
     def look(self, G: nn.Module, batch_size: int) -> dict[str, float]:
@@ -72,7 +54,7 @@ class Watch:
         return {name: number / self._real[name] for name, number in self._numbers(images).items()}
 
     def _numbers(self, images: np.ndarray) -> dict[str, float]:
-        found = {"variety": effective_number(nearest(images, self._landmarks))}
+        found = {"variety": effective_number(nearest(images, self._landmarks)[:, 0])}
         if self._y is not None:
-            found["class_variety"] = effective_number(self._labels[nearest(images, self._neighbours)])
+            found["class_variety"] = effective_number(self._labels[nearest(images, self._neighbours)[:, 0]])
         return found

@@ -172,6 +172,11 @@ def load(
     return _hold_out(dataset, *parts, classes)
 
 
+def evenly(count: int, most: int) -> np.ndarray:
+    """Up to `most` places of `count`, from the whole of a set that may be sorted by class."""
+    return np.linspace(0, count - 1, min(count, most)).astype(int)
+
+
 class _Missing(DataError):
     """The set is neither on disk nor to be downloaded."""
 
@@ -611,9 +616,13 @@ def _walk(path: Path) -> Iterator[tuple[str, str]]:
         own = state.st_dev, state.st_ino
         if own in over:
             raise DataError(f"--dataset {path}: the link {folder} leads back to a folder that it is in; remove it")
-        folders[:] = () if own in seen else sorted(name for name in folders if not name.startswith("."))
+        if own in seen:  # by another link
+            folders.clear()
+            continue
+        seen.add(own)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         above |= {os.path.join(folder, name): (*over, own) for name in folders}
-        for name in () if own in seen else sorted(names):
+        for name in sorted(names):
             full = Path(folder, name)
             try:
                 state = full.stat()
@@ -623,7 +632,6 @@ def _walk(path: Path) -> Iterator[tuple[str, str]]:
                 state = full.lstat()  # a link to nothing: the image that cannot be read is named later
             if not name.startswith(".") and (stat.S_ISREG(state.st_mode) or stat.S_ISLNK(state.st_mode)):
                 yield full.relative_to(path).as_posix(), f"{state.st_size} {state.st_mtime_ns}"
-        seen.add(own)
 
 
 def _image_files(

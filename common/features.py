@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common import data
-from common.cli import DataError, FolderError, say
+from common.cli import DataError, FolderError, first_line, say
 from common.device import place, resolve_precision
 from common.images import floats
 from common.run import read_weights, sealed_weights
@@ -142,7 +142,7 @@ def read_network(file: Path) -> tuple[Classifier, dict[str, Any]]:
             network = Classifier(tuple(about["shape"]), about["classes"])
         network.load_state_dict(weights)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise FolderError(f"{file}: damaged ({str(error).splitlines()[0][:80]}); remove it or fetch it anew") from error
+        raise FolderError(f"{file}: damaged ({first_line(error)}); remove it or fetch it anew") from error
     return network.eval(), about
 
 
@@ -190,8 +190,8 @@ def _principal_components(real: data.Dataset) -> Features:
     """The first 64 principal components of up to 10,000 training images' pixels in [-1, 1], fewer of large images."""
     from sklearn.decomposition import PCA
 
-    most = min(len(real.images), 10_000, max(1000, 4 * AT_ONCE // real.images[0].size))
-    some = real.images[np.linspace(0, len(real.images) - 1, most).astype(int)]
+    most = min(10_000, max(1000, 4 * AT_ONCE // real.images[0].size))
+    some = real.images[data.evenly(len(real.images), most)]
     pca = PCA(min(WIDTH, len(some) - 1, some[0].size), svd_solver="randomized", random_state=0)
     pca.fit(floats(some).flatten(1).numpy())
 
@@ -218,7 +218,7 @@ def _inception(device: torch.device) -> Features:
     try:
         torch.load(file, weights_only=True)  # torch-fidelity would run what code a file holds
     except Exception as error:  # whatever torch.load makes of a file that is none
-        raise DataError(f"{file}: damaged ({str(error).splitlines()[0][:80]}); remove it") from error
+        raise DataError(f"{file}: damaged ({first_line(error)}); remove it") from error
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(file))

@@ -1,6 +1,5 @@
 """Pictures of a run: grids, contact sheets, GIFs, plots. Everything here returns PNG or GIF bytes."""
 
-import contextlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 SMALLEST_TILE = 56  # pixels; smaller images are enlarged by a whole factor, so that 8x8 digits can be read
 GAP = 2
 COLUMNS = 8
+PIXELS_AT_ONCE = 1 << 22  # as floats in memory
 
 
 def to_uint8(images: torch.Tensor) -> np.ndarray:
@@ -28,6 +28,23 @@ def floats(
     if isinstance(pixels, np.ndarray):
         pixels = torch.from_numpy(np.ascontiguousarray(pixels))
     return pixels.to(torch.float32, memory_format=memory_format).div_(127.5).sub_(1)
+
+
+def nearest(images: np.ndarray, others: np.ndarray, count: int = 1) -> torch.Tensor:
+    """The places of the `count` nearest of the others to each image, nearest first, (N, count); fewer of fewer.
+
+    Both are uint8 (N, C, H, W) and compared by their pixels.
+    """
+    x = floats(images).flatten(1)
+    distances, places = torch.empty(len(x), 0), torch.empty(len(x), 0, dtype=torch.int64)
+    at_once = max(1, PIXELS_AT_ONCE // others[0].size)
+    for start in range(0, len(others), at_once):
+        found = torch.cdist(x, floats(others[start : start + at_once]).flatten(1))
+        numbers = torch.arange(start, start + found.shape[1]).expand_as(found)
+        distances, places = torch.cat([distances, found], 1), torch.cat([places, numbers], 1)
+        distances, best = distances.topk(min(count, distances.shape[1]), largest=False)
+        places = places.gather(1, best)
+    return places
 
 
 def halvings(shape: tuple[int, int, int]) -> int:
@@ -142,6 +159,15 @@ def png(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def opened(file: Path) -> Image.Image | None:
+    """A grid as it was written, L or RGB, or None where it is damaged, half-written or no PNG."""
+    try:
+        with Image.open(file, formats=("PNG",)) as picture:
+            return picture.convert("L" if picture.mode == "L" else "RGB")
+    except Exception:  # what Pillow raises for damaged files is as varied as the damage
+        return None
+
+
 def evenly(things: Sequence[Any], most: int) -> list[Any]:
     """Up to `most` of the things, the first and the last among them."""
     if len(things) <= most:
@@ -154,18 +180,10 @@ def gif(files: Iterable[Path], most: int = 100, milliseconds: int = 250) -> byte
 
     What is damaged, or of another size than the last, is left out; None where nothing is left.
     """
-    frames: list[Image.Image] = []
-    for file in reversed(evenly(list(files), most)):
-        with (
-            contextlib.suppress(Exception),
-            Image.open(file, formats=("PNG",)) as picture,
-        ):  # whatever Pillow makes of it
-            frame = picture.convert("L" if picture.mode == "L" else "RGB")
-            if not frames or frame.size == frames[0].size:
-                frames.append(frame)
+    found = [picture for picture in map(opened, evenly(list(files), most)) if picture is not None]
+    frames = [picture for picture in found if picture.size == found[-1].size]
     if not frames:
         return None
-    frames.reverse()
     if frames[0].mode == "RGB":
         frames = in_common_colours(frames)
     buffer = io.BytesIO()

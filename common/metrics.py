@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from common import data, pairs, sampling
 from common.cli import DataError
-from common.features import AT_ONCE, features_of
-from common.images import COLUMNS, floats
+from common.features import features_of
+from common.images import COLUMNS, floats, nearest
 
 import numpy as np
 import torch
@@ -189,7 +189,7 @@ class Evaluator:
         """Scores of a generator G(z), or G(z, y) where it has `classes`, in evaluation mode."""
         modes = self._real.name == "stacked-mnist"
         z = sampling.latents(max(MODES_SAMPLES, self.count) if modes else self.count, G.z_dim, seed)
-        y = self.classes_for(len(z), seed) if hasattr(G, "classes") else None
+        y = sampling.classes(self._real.labels, len(z), seed) if hasattr(G, "classes") else None
         features, classes = self._features.read(sampling.draw(G, z, y).transpose(0, 3, 1, 2))
         if classes is not None:
             classes = classes[: MODES_SAMPLES if modes else self.count]
@@ -200,11 +200,6 @@ class Evaluator:
             found["as_asked"] = (classes == y[: len(classes)]).float().mean().item()
             found["worst_class_coverage"] = self._worst_class_coverage(features, y)
         return found
-
-    def classes_for(self, count: int, seed: int) -> Tensor:
-        """Classes (count,) as often as the training images have them."""
-        labels = np.random.default_rng(seed).choice(self._real.labels, count)
-        return torch.from_numpy(labels)
 
     def _balance(self, classes: Tensor | None) -> dict[str, float]:
         if classes is None:
@@ -223,21 +218,11 @@ class Evaluator:
         """A contact sheet of 9 columns, in [-1, 1]: a sample, a gap, its 7 nearest training images by their pixels."""
         z = sampling.latents(count, G.z_dim, seed)
         y = torch.arange(count) % G.classes if hasattr(G, "classes") else None
-        samples = floats(sampling.draw(G, z, y).transpose(0, 3, 1, 2))
-        images, best = self._real.images, None
-        at_once = max(1, AT_ONCE // images[0].size)
-        for start in range(0, len(images), at_once):
-            part = floats(images[start : start + at_once])
-            distances = torch.cdist(samples.flatten(1), part.flatten(1))
-            found = distances.topk(min(COLUMNS - 1, len(part)), largest=False)
-            values, places = found.values, found.indices + start
-            if best is not None:
-                values, places = torch.cat([best[0], values], 1), torch.cat([best[1], places], 1)
-            order = values.argsort(1)[:, : COLUMNS - 1]
-            best = values.gather(1, order), places.gather(1, order)
+        samples = sampling.draw(G, z, y).transpose(0, 3, 1, 2)
+        found = nearest(samples, self._real.images, COLUMNS - 1)
         rows = []
-        for sample, places in zip(samples, best[1], strict=True):
-            near = floats(images[places.numpy()])
+        for sample, places in zip(floats(samples), found, strict=True):
+            near = floats(self._real.images[places.numpy()])
             rows += [sample[None], torch.full_like(sample[None], 1 / 255), near]  # the gap is as grey as the grid
         return torch.cat(rows)
 
@@ -248,7 +233,7 @@ class Evaluator:
         held-out images (at most 1,000) like best; the others are what is scored.
         """
         z = sampling.latents(SAMPLES, G.z_dim, seed)
-        y = self.classes_for(SAMPLES, seed) if hasattr(G, "classes") else None
+        y = sampling.classes(self._real.labels, SAMPLES, seed) if hasattr(G, "classes") else None
         samples = torch.from_numpy(sampling.draw(G, z, y).transpose(0, 3, 1, 2) / 255.0).flatten(1)
         held_out = self._real.held_out[_evenly(len(self._real.held_out), SAMPLES)]
         held_out = torch.from_numpy(np.random.default_rng(0).permutation(held_out) / 255.0).flatten(1)

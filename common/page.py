@@ -15,7 +15,6 @@ from common.metrics import COLUMNS_OF_SCORES
 from common.run import AXES
 
 import numpy as np
-from PIL import Image
 
 TEMPLATE, SCRIPT = (Path(__file__).with_name(name) for name in ("page.html", "page.js"))
 MOST_BYTES = 6_000_000  # of all grids: the page should go through a mail
@@ -24,17 +23,8 @@ POINTS = 250  # of a curve
 TITLES = {"epoch": "epochs", "images": "images shown", "generator_steps": "generator steps", "seconds": "time"}
 
 
-def opened(file: Path) -> Image.Image | None:
-    """The grid, or None where it is damaged or half-written."""
-    try:
-        with Image.open(file) as picture:
-            return picture.convert("L" if picture.mode == "L" else "RGB")
-    except Exception:  # what Pillow raises for damaged files is as varied as the damage
-        return None
-
-
 def _data_url(run: report.Run, file: Path) -> str | None:
-    picture = opened(file)
+    picture = images.opened(file)
     if picture is None:
         return None
     content = io.BytesIO()

@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from common import images
-from common.cli import Busy, FolderError, say
+from common.cli import Busy, FolderError, first_line, say
 from common.files import remove_leftovers, write_whole
 
 import torch
@@ -43,10 +43,6 @@ SEAL = b"\nsha256:"  # followed by 64 hex digits, at the end of a checkpoint
 
 def _sha256(content: bytes | memoryview) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:80]
 
 
 def _refuse_packed(body: memoryview) -> None:
@@ -207,7 +203,7 @@ class RunFolder:
                 self._spoiled |= name == CHECKPOINT
                 if say_damage:
                     instead = f"; looking for {PREVIOUS}" if name == CHECKPOINT else ""
-                    say(f"{file}: damaged ({_first_line(error)}){instead}")
+                    say(f"{file}: damaged ({first_line(error)}){instead}")
         return None
 
     def network(self, kind: str, *arguments: Any) -> nn.Module | None:
@@ -543,5 +539,5 @@ def build(file: Path, about: Mapping[str, Any], weights: Mapping[str, torch.Tens
         network = network_class(*about["arguments"])
         network.load_state_dict(weights)
     except (TypeError, RuntimeError, ValueError) as error:
-        raise FolderError(f"{file}: made by another version of {script}.py ({_first_line(error)})") from error
+        raise FolderError(f"{file}: made by another version of {script}.py ({first_line(error)})") from error
     return network

@@ -18,6 +18,11 @@ def latents(count: int, z_dim: int, seed: int) -> Tensor:
     return torch.cat(whole)[:count]
 
 
+def classes(labels: np.ndarray, count: int, seed: int) -> Tensor:
+    """Classes (count,) as often as the labels have them."""
+    return torch.from_numpy(np.random.default_rng(seed).choice(labels, count))
+
+
 def walk(z: Tensor, steps: int = COLUMNS) -> Tensor:
     """Points z (N, D) -> (N * steps, D): from each on an arc to the next, and from the last to the first."""
     angles = torch.linspace(0, math.pi / 2, steps + 1, device=z.device)[:-1, None]

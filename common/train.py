@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from common import __version__, cli, collapse, data, device, images
-from common.cli import BadArgument, DataError, Diverged, Done, FolderError, Refusal, Stopped, say
+from common.cli import BadArgument, DataError, Diverged, Done, FolderError, Refusal, Stopped, first_line, say
 from common.run import AXES, GENERATOR, LOG, RunFolder, generator_steps, neighbours
 
 import numpy as np
@@ -348,18 +349,15 @@ class Training:
             self._labels = torch.from_numpy(self.data.labels).to(self._images.device)
         if state is not None:
             self._load(state)
-        self._watch = None
-        if hasattr(self._generator, "z_dim") and len(self.data.held_out) >= collapse.FEWEST:
-            self._watch = collapse.Watch(self.data, self._generator.z_dim, s.seed)
-        now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        now, so_far = time.strftime("%Y-%m-%dT%H:%M:%S%z"), known or {}
         self._record = {
             "script": self._script,
             "state": "running",
             "settings": {
-                **(known["settings"] if known else {}),
+                **so_far.get("settings", {}),
                 **{k: v for k, v in dataclasses.asdict(s).items() if k not in cli.FREE},
             },
-            "given": sorted({*self._given, *(known["given"] if known else ())}),
+            "given": sorted({*self._given, *so_far.get("given", ())}),
             "versions": {
                 "project": __version__,
                 "python": platform.python_version(),
@@ -380,11 +378,11 @@ class Training:
             "epochs": self._epochs,
             "sample_every": self._sample_every,
             "watch_from": self._watch_from,
-            "collapsed": known.get("collapsed", "") if known else "",
-            "checkpoint_step": known.get("checkpoint_step") if known else None,
-            "checkpoints": known.get("checkpoints", 0) if known else 0,
-            "checkpoint_seconds": known.get("checkpoint_seconds", 0.0) if known else 0.0,
-            "started": known["started"] if known else now,
+            "collapsed": so_far.get("collapsed", ""),
+            "checkpoint_step": so_far.get("checkpoint_step"),
+            "checkpoints": so_far.get("checkpoints", 0),
+            "checkpoint_seconds": so_far.get("checkpoint_seconds", 0.0),
+            "started": so_far.get("started", now),
         }
         self._write_record("running")
         self._recorded = True
@@ -480,11 +478,8 @@ class Training:
 
     def _draw(self) -> None:
         """The grid and the contact sheets of this moment; leaves the random generators as they were."""
-        training = [network for network in self._networks.values() if network.training]
-        with self._own_random(), torch.no_grad():
+        with self._aside(), torch.no_grad():
             torch.manual_seed(self.settings.seed)
-            for network in training:
-                network.eval()
             pictures = {}
             for name, (draw, count, columns) in self._sheets.items():
                 # Evenly from the whole set, which may be sorted by class; a small one holds out fewer.
@@ -492,8 +487,6 @@ class Training:
                 held_out = torch.from_numpy(np.ascontiguousarray(self.data.held_out[chosen]))
                 real = images.floats(held_out.to(self.device), torch.channels_last)
                 pictures[name] = images.grid(draw(real, self._latents[:count]), columns)
-            for network in training:
-                network.train()
         whole = self._grids_per_epoch == 1 and not self._batch
         file = f"epoch-{self._epochs_done:{'04.0f' if whole else '07.2f'}}.png"
         for name, picture in pictures.items():
@@ -502,19 +495,23 @@ class Training:
         self._drawn = self._step
 
     @contextlib.contextmanager
-    def _own_random(self) -> Iterator[None]:
-        """What is drawn inside leaves the run's random generators as they were."""
-        state = self._random_state()
+    def _aside(self) -> Iterator[None]:
+        """What looks at the run: all networks in evaluation mode, and the random generators left as they were."""
+        training, state = [network for network in self._networks.values() if network.training], self._random_state()
+        for network in training:
+            network.eval()
         try:
             yield
         finally:
+            for network in training:
+                network.train()
             self._set_random_state(state)
 
     def _prepare_evaluator(self) -> Any:
         from common import metrics
 
         settings = dataclasses.asdict(self.settings)
-        with self._own_random():
+        with self._aside():
             return metrics.evaluator_for(settings, self.data, data_root=self.settings.data_root)
 
     def _evaluate(self) -> dict[str, float]:
@@ -523,32 +520,31 @@ class Training:
         if not every or (self._epoch + 1) % every:
             return {}
         self._refuse_what_is_not_finite()
-        began, state = time.monotonic(), self._random_state()
-        G = self._generator
-        training, scores = G.training, {}
-        try:
+        began, scores = time.monotonic(), {}
+        with self._aside(), contextlib.suppress(_BrokenOff):
             self._scoring = True
-            scores = self._evaluator.score(G.eval())
+            scores = self._evaluator.score(self._generator)
             self._scoring = False
-        except _BrokenOff:
-            pass
-        self._set_random_state(state)
-        G.train(training)
         self._started += time.monotonic() - began
         self._stop_if_asked()
         return {name: value for name, value in scores.items() if value is not None}
 
+    @functools.cached_property
+    def _watch(self) -> collapse.Watch | None:
+        """None where images are not made from noise, or too few are held out to compare with."""
+        if not hasattr(self._generator, "z_dim") or len(self.data.held_out) < collapse.FEWEST:
+            return None
+        return collapse.Watch(self.data, self._generator.z_dim, self.settings.seed)
+
     def _look_for_collapse(self) -> dict[str, float]:
         """How varied the samples are next to real images, and whether that is too little, which is said once."""
-        if self._watch is None or self._step < self._watch_from:
+        if self._step < self._watch_from or (self._step < collapse.STEPS and self._epoch < self._epochs):
             return {}
-        if self._step < collapse.STEPS and self._epoch < self._epochs:
+        if self._watch is None:
             return {}
         self._refuse_what_is_not_finite()
-        G = self._generator
-        training = G.training
-        found = self._watch.look(G.eval(), self.settings.batch_size)
-        G.train(training)
+        with self._aside():
+            found = self._watch.look(self._generator, self.settings.batch_size)
         few = [name for name, share in found.items() if share < collapse.LEAST[name]]
         what = " and ".join(f"{found[name]:.2f} of the {name.replace('_', ' ')} of real images" for name in few)
         if few and not any(row.get("collapsed") for row in self._rows):
@@ -684,7 +680,7 @@ class Training:
         except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise FolderError(
                 f"{self._folder.path}: its checkpoint does not fit the networks of {self._script}.py as it is now"
-                f" ({str(error).splitlines()[0][:80]}); --fresh starts anew"
+                f" ({first_line(error)}); --fresh starts anew"
             ) from error
         if not self._folder.log_agrees(self._rows):
             say(f"{self._folder.path / LOG}: missing or damaged; rebuilt from the checkpoint")

@@ -1,3 +1,4 @@
+import contextlib
 import importlib
 import json
 import os
@@ -45,25 +46,42 @@ class Outcome:
         return self.err.strip().splitlines()
 
 
+@contextlib.contextmanager
+def handlers_kept():
+    """What a script does with signals in this process ends with it."""
+    from common import train
+
+    before = {number: signal.getsignal(number) for number in train.SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @pytest.fixture
-def start(capfd, monkeypatch):
+def launch(capfd, monkeypatch):
+    """launch(main, *arguments): the outcome of a script whose `main` is this function, in this process."""
+    from common import cli, train
+
+    def run(main, *arguments, settings=cli.Settings, doc=""):
+        monkeypatch.setattr(sys, "argv", ["script.py", *map(str, arguments)])
+        capfd.readouterr()
+        with handlers_kept(), pytest.raises(SystemExit) as end:
+            train.launch(main, settings, doc)
+        out, err = capfd.readouterr()
+        return Outcome(end.value.code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def start(launch):
     """start("wgan", ...) runs a script with these arguments in this process: quick, for what ends before training."""
 
     def run(script, *arguments):
-        from common import train
-
         module = importlib.import_module(script)
-        monkeypatch.setattr(sys, "argv", [f"{script}.py", *map(str, arguments)])
-        before = {number: signal.getsignal(number) for number in train.SIGNALS}
-        capfd.readouterr()
-        try:
-            train.launch(module.main, module.Settings, module.__doc__)
-        except SystemExit as end:
-            out, err = capfd.readouterr()
-            return Outcome(end.code, out, err)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return launch(module.main, *arguments, settings=module.Settings, doc=module.__doc__)
 
     return run
 

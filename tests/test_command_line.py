@@ -6,7 +6,6 @@ import functools
 import importlib
 import io
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from common import cli
 import hypothesis
 import numpy as np
 import pytest
-from conftest import SCRIPTS
+from conftest import SCRIPTS, handlers_kept
 from formats import write_mnist, write_pictures
 from hypothesis import strategies as st
 
@@ -296,19 +295,14 @@ def test_any_line_ends_with_a_documented_code_and_writes_nothing_when_refused(tm
         raise cli.Done("would train")
 
     streams = [io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in "oe"]
-    before = {number: signal.getsignal(number) for number in train.SIGNALS}
-    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(place / "in"):
+    with pytest.MonkeyPatch.context() as patch, handlers_kept(), contextlib.chdir(place / "in"):
         patch.setattr(sys, "argv", ["gan.py", *line])
         patch.setattr(sys, "stdout", streams[0])
         patch.setattr(sys, "stderr", streams[1])
         patch.setattr(data, "_fetch", lambda title, staging: "no network")
         patch.setattr("sklearn.datasets.load_digits", digits)
-        try:
-            with pytest.raises(SystemExit) as end:
-                train.launch(nothing, cli.Settings, "An example.")
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with pytest.raises(SystemExit) as end:
+            train.launch(nothing, cli.Settings, "An example.")
     for stream in streams:
         stream.flush()
     out, err = (stream.buffer.getvalue().decode() for stream in streams)

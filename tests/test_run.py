@@ -1,16 +1,14 @@
 """The run folder and the loop: resuming, refusing, stopping, and what is left behind."""
 
-import csv
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 import zipfile
 from dataclasses import dataclass
 
-from bench.chaos import differences
+from bench.chaos import differences, log_of
 from common import train
 from common.cli import FolderError
 from common.run import load_generator
@@ -31,11 +29,6 @@ SHEETS = {"dcgan": "walk", "ebgan": "reconstructions"}
 
 def weights(folder):
     return {name: array.tobytes() for name, array in load_file(folder / "generator.safetensors").items()}
-
-
-def log_without_time(folder):
-    with (folder / "log.csv").open() as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
 def grids(folder):
@@ -71,7 +64,7 @@ def test_each_script_end_to_end_on_digits(start, tmp_path, script):
     record = record_of(folder)
     assert (record["state"], record["epochs_done"], record["script"]) == ("finished", 2, script)
     assert record["dataset"]["held_out"] >= 179 and record["images"] == 2 * 25 * 64
-    rows = log_without_time(folder)
+    rows = log_of(folder)
     assert [row["step"] for row in rows] == ["25", "50"]
     assert ("wasserstein_estimate" in rows[0]) == (script in ("wgan", "wgan_gp"))
 
@@ -151,10 +144,9 @@ def test_a_row_of_cgans_grid_is_a_class(shell, tmp_path, patterns):
 # --- averaged weights
 
 
-def test_the_saved_generator_is_the_average_of_the_trained_one(tmp_path, monkeypatch):
+def test_the_saved_generator_is_the_average_of_the_trained_one(launch, tmp_path):
     """--ema 0.7 worked out here: mean <- d mean + (1 - d) weights, with d = min(0.7, (1 + i) / (10 + i)) in step i."""
     import lsgan
-    from common import train
 
     seen = []
 
@@ -168,15 +160,8 @@ def test_the_saved_generator_is_the_average_of_the_trained_one(tmp_path, monkeyp
             run.log(lsgan.generator_step(D, G, opt_G, run.noise(), 1))
             seen.append({name: tensor.clone() for name, tensor in G.state_dict().items()})
 
-    line = ("lsgan.py", *LINE["lsgan"], str(tmp_path / "run"), "--dataset", "digits", "--epochs", "1", "--ema", "0.7")
-    monkeypatch.setattr("sys.argv", [*line, "--precision", "fp32"])
-    before = {number: signal.getsignal(number) for number in train.SIGNALS}
-    try:
-        with pytest.raises(SystemExit, match="0"):
-            train.launch(main, lsgan.Settings, "")
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    line = (*LINE["lsgan"], tmp_path / "run", "--dataset", "digits", "--epochs", 1, "--ema", 0.7, "--precision", "fp32")
+    assert launch(main, *line, settings=lsgan.Settings).code == 0
     mean = {name: tensor for name, tensor in seen[0].items() if tensor.is_floating_point()}  # not the batch counts
     for i, now in enumerate(seen[1:]):
         decay = min(0.7, (1 + i) / (10 + i))
@@ -228,7 +213,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(start, finis
         )
     assert weights(tmp_path / "same") == weights(finished)
     assert grids(tmp_path / "same") == grids(finished)
-    assert log_without_time(tmp_path / "same") == log_without_time(finished)
+    assert log_of(tmp_path / "same") == log_of(finished)
     assert weights(tmp_path / "other") != weights(finished)
 
 

@@ -15,14 +15,14 @@ import zipfile
 from pathlib import Path
 
 from bench.chaos import differences
-from common import cli, collapse, files, train
+from common import collapse, files, train
 from common.cli import FolderError
 from common.run import RunFolder, load_generator, load_script
 
 import numpy as np
 import pytest
 import torch
-from conftest import HOME, Outcome, command, corrupt, record_of
+from conftest import HOME, command, corrupt, record_of
 from PIL import Image
 from torch import nn
 
@@ -46,26 +46,6 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def copy(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / "gan")
-
-
-@pytest.fixture
-def launch(capfd, monkeypatch):
-    """launch(main, *arguments): the outcome of a script whose `main` is this function, in this process."""
-
-    def run(main, *arguments):
-        monkeypatch.setattr(sys, "argv", ["test_survival.py", *map(str, arguments)])
-        before = {number: signal.getsignal(number) for number in train.SIGNALS}
-        capfd.readouterr()
-        try:
-            train.launch(main, cli.Settings, "")
-        except SystemExit as end:
-            out, err = capfd.readouterr()
-            return Outcome(end.code, out, err)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    return run
 
 
 # --- kill -9
