@@ -15,10 +15,11 @@ for another class.
 
 from dataclasses import dataclass
 
-from common import cli
-from common.images import COLUMNS, halvings
-from common.layers import Flatten, Unflatten, normal_weights
-from common.train import Training, descend, launch
+from common import options
+from common.nn.layers import Flatten, Unflatten, halvings, normal_weights
+from common.nn.rebuildable import rebuildable
+from common.pictures.grids import COLUMNS
+from common.training import Training, descend, launch
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +30,7 @@ MOST_ROWS = 20  # of a grid; of more classes it shows evenly chosen ones
 
 
 @dataclass(frozen=True)
-class Settings(cli.Settings):
+class Settings(options.Settings):
     images: int = 1_000_000
 
 
@@ -48,6 +49,7 @@ class ClassBias(nn.Module):
         return h + self.bias(y).to(h.dtype)[:, :, None, None]
 
 
+@rebuildable(takes="zy")
 class Generator(nn.Module):
     """z (N, z_dim), classes y (N,) -> images (N, C, H, W) in [-1, 1]."""
 
@@ -132,13 +134,13 @@ def a_class_a_row(run: Training, z: Tensor) -> Tensor:
 
 def main(run: Training) -> None:
     s = run.settings
-    G = run.generator(Generator, s.z_dim, run.shape, run.classes)
-    D = run.network(Discriminator, run.shape, run.classes)
-    opt_G = run.optimizer(Adam, G, lr=s.lr_g, betas=(s.momentum, 0.999))
-    opt_D = run.optimizer(Adam, D, lr=s.lr_d, betas=(s.momentum, 0.999))
+    G = run.generator("G", Generator(s.z_dim, run.shape, run.classes))
+    D = run.network("D", Discriminator(run.shape, run.classes))
+    opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
+    opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
     run.sheet("samples", lambda _, z: a_class_a_row(run, z), count=COLUMNS)
 
-    for _, x, y in run.labelled_batches():
+    for x, y in run.labelled_batches():
         run.log(discriminator_step(D, G, opt_D, x, y, run.noise()))
         run.log(generator_step(D, G, opt_G, y, run.noise()))
 

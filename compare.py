@@ -20,11 +20,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common import cli
-from common.cli import FolderError, say
+from common.console import clock, guarded, say
+from common.errors import FolderError, first_line
+from common.options import Parser, name_or_path
 
 if TYPE_CHECKING:  # --help and refusals are quick
-    from common.report import Run
+    from common.report.run import Run
 
     from PIL import Image
 
@@ -32,24 +33,27 @@ MOST_COLUMNS, MOST_ROWS = 12, 5  # of comparison.png
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    parser = cli.Parser("compare.py", __doc__, "python compare.py out/gan out/wgan")
-    parser.add_argument("runs", nargs="+", type=cli.name_or_path, help="run folders, or folders with runs in them")
-    parser.add_argument("--output", type=cli.name_or_path, help="folder for the three files (default: beside the runs)")
+    parser = Parser("compare.py", __doc__, "python compare.py out/gan out/wgan")
+    parser.add_argument("runs", nargs="+", type=name_or_path, help="run folders, or folders with runs in them")
+    parser.add_argument("--output", type=name_or_path, help="folder for the three files (default: beside the runs)")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Writes the three files; returns the exit code of a run that could not be read, or 0."""
-    from common import data, page, report
-    from common.run import find_runs, write_result
+    from common.data.cache import point_caches_here
+    from common.report import page, tables
+    from common.report.run import Run, names_of
+    from common.runs.finding import find_runs
+    from common.storage.whole import write_result
 
-    data.point_caches_here()
+    point_caches_here()
     folders = find_runs(arguments.runs)
     runs, code = [], 0
-    for folder, name in zip(folders, report.names_of(folders), strict=True):
+    for folder, name in zip(folders, names_of(folders), strict=True):
         try:
-            runs.append(report.Run.read(folder, name))
+            runs.append(Run.read(folder, name))
         except FolderError as error:
             say(f"compare.py: left out: {error}")
             code = error.code
@@ -64,7 +68,7 @@ def main(arguments: argparse.Namespace) -> int:
     ):
         write_result(output / name, content)
     print(overview(runs))
-    print(report.score_tables(runs) or f"no scores yet: python evaluate.py {' '.join(arguments.runs)}")
+    print(tables.score_tables(runs) or f"no scores yet: python evaluate.py {' '.join(arguments.runs)}")
     print("\n" + "\n".join(str(output / name) for name in ("comparison.png", "comparison.csv", "comparison.html")))
     return code
 
@@ -79,27 +83,28 @@ def common_parent(folders: Sequence[Path]) -> Path:
 
 def overview(runs: Sequence["Run"]) -> str:
     """What each run is."""
-    from common import report
+    from common.report.run import basename, collapsed, state_of
+    from common.report.tables import table
 
     lines = []
     for run in runs:
-        record, collapsed = run.record, report.collapsed(run)
+        record, what = run.record, collapsed(run)
         lines.append(
             [
                 run.name,
                 f"{record['script']}.py",
-                report.basename(record["dataset"]["name"]),
-                report.state_of(run, time.time()),
-                "?" if collapsed is None else "yes" if collapsed else "no",
+                basename(record["dataset"]["name"]),
+                state_of(run, time.time()),
+                "?" if what is None else "yes" if what else "no",
                 f"{run.epochs:.4g}",
                 f"{record['images']:,}",
                 f"{run.generator_steps:,}",
-                cli.clock(record["seconds"]),
+                clock(record["seconds"]),
                 "" if record["images_per_second"] is None else f"{record['images_per_second']:,.0f}",
             ]
         )
     titles = ["", "script", "data", "state", "collapsed", "epochs", "images", "G steps", "time", "images/s"]
-    return report.table(titles, lines) + "\n"
+    return table(titles, lines) + "\n"
 
 
 def rows(runs: Sequence["Run"]) -> bytes:
@@ -107,15 +112,16 @@ def rows(runs: Sequence["Run"]) -> bytes:
 
     Scores that cannot be compared have columns of their own, which say what they are of.
     """
-    from common import report
+    from common.report.run import collapsed
+    from common.report.tables import settings_table, shown
 
     terms = list(dict.fromkeys(terms for run in runs for terms in run.scores))
-    names = report.shown(entry["scores"] for run in runs for entry in run.scores.values())
+    names = shown(entry["scores"] for run in runs for entry in run.scores.values())
     columns = {}
     for name in names:
         having = [one for one in terms if any(name in run.scores.get(one, {}).get("scores", {}) for run in runs)]
         columns |= {(name, one): name if len(having) == 1 else f"{name} ({one})" for one in having}
-    differing = [line for line in report.settings_table(runs) if line["differs"] and line["name"] != "script"]
+    differing = [line for line in settings_table(runs) if line["differs"] and line["name"] != "script"]
     found = []
     for place, run in enumerate(runs):
         record = run.record
@@ -125,7 +131,7 @@ def rows(runs: Sequence["Run"]) -> bytes:
             "script": record["script"],
             "data": record["dataset"]["name"],
             "state": record["state"],
-            "collapsed": report.collapsed(run),
+            "collapsed": collapsed(run),
             "epochs": round(run.epochs, 4),
             "images": record["images"],
             "generator_steps": run.generator_steps,
@@ -159,35 +165,50 @@ def common_epochs(runs: Sequence["Run"]) -> list[float]:
 
     A run that is not through its first epoch is not asked; where the others have none in common, what most have counts.
     """
-    from common import images
+    from common.pictures.films import evenly
 
     sets = [{round(epoch, 2) for epoch, _ in run.frames} for run in runs]
     sets = [epochs for epochs in sets if epochs and max(epochs) >= 1] or [epochs for epochs in sets if epochs]
     everywhere = set.intersection(*sets) if sets else set()
     if not everywhere:
         everywhere = {epoch for epochs in sets for epoch in epochs if sum(epoch in one for one in sets) > len(sets) / 2}
-    return images.evenly(sorted(everywhere), MOST_ROWS)
+    return evenly(sorted(everywhere), MOST_ROWS)
 
 
 def main_score(run: "Run", runs: Sequence["Run"]) -> str:
     """The run's Fréchet distance, or L1 of translations, if it is on the terms that most of the runs have."""
-    from common import report
+    from common.report.tables import format_score, title_of
 
     for name in ("frechet", "held_out_l1"):
         having = Counter(one for other in runs for one, entry in other.scores.items() if name in entry["scores"])
         terms = having.most_common(1)[0][0] if having else None
         if terms in run.scores:
-            return f"{report.title_of(name)} {report.format_score(name, run.scores[terms]['scores'][name])}"
+            return f"{title_of(name)} {format_score(name, run.scores[terms]['scores'][name])}"
     return "scored otherwise" if run.scores else "not scored"
+
+
+def tiles_of(run: "Run") -> int:
+    """How many images belong together in the run's grids, by its script; 1 where that is gone or no longer runs."""
+    from common.models import settings_of
+
+    try:
+        return settings_of(run.record).tiles
+    except FolderError:
+        return 1
+    except Exception as error:  # whatever a script of one's own raises
+        say(f"compare.py: {run.name}: its script fails ({type(error).__name__}: {first_line(error)})")
+        return 1
 
 
 def picture(runs: Sequence["Run"]) -> bytes:
     """comparison.png. Where runs ended elsewhere than at an epoch that all have, a last row shows each one's end."""
-    from common import images, report
+    from common.pictures import files, grids, sheets
+    from common.report.run import basename, collapsed, state_of
 
     if len(runs) > MOST_COLUMNS:
         say(f"comparison.png shows the first {MOST_COLUMNS} of {len(runs)} runs")
         runs = runs[:MOST_COLUMNS]
+    tiles = {run.name: tiles_of(run) for run in runs}
     side = 8 if len(runs) <= 3 else 5 if len(runs) <= 6 else 4
 
     def cell(run: "Run", epoch: float | None) -> tuple["Image.Image | str", str]:
@@ -196,13 +217,12 @@ def picture(runs: Sequence["Run"]) -> bytes:
             frames = [frame for frame in frames if round(frame[0], 2) == epoch]
         if not frames:
             return ("no grid yet" if epoch is None else "–"), ""
-        grid = images.opened(frames[-1][1])
+        grid = files.opened(frames[-1][1])
         if grid is None:
             return f"{frames[-1][1].name} is damaged", ""
         where = run.when(frames[-1][0])
         below = f"{where['images']:,.0f} images" if epoch is not None else f"epoch {where['epoch']:.4g}"
-        multiple = 3 if "pairs" in run.record["settings"] else 1  # input, output, truth
-        return images.part_of_grid(grid, run.image_size, side, multiple), f"{below}, {cli.clock(where['seconds'])}"
+        return grids.part_of_grid(grid, run.image_size, side, tiles[run.name]), f"{below}, {clock(where['seconds'])}"
 
     epochs = common_epochs(runs)
     found = [(f"epoch {epoch:.4g}", [cell(run, epoch) for run in runs]) for epoch in epochs]
@@ -211,11 +231,11 @@ def picture(runs: Sequence["Run"]) -> bytes:
         found.append(("the last", [cell(run, None) for run in runs]))
     heads = []
     for run in runs:
-        collapsed = ", collapsed" if report.collapsed(run) else ""
-        data = report.basename(run.record["dataset"]["name"])
-        heads.append((run.name, f"{data}, {report.state_of(run, time.time())}", f"{main_score(run, runs)}{collapsed}"))
-    return images.sheet(heads, found)
+        mark = ", collapsed" if collapsed(run) else ""
+        data = basename(run.record["dataset"]["name"])
+        heads.append((run.name, f"{data}, {state_of(run, time.time())}", f"{main_score(run, runs)}{mark}"))
+    return sheets.sheet(heads, found)
 
 
 if __name__ == "__main__":
-    cli.guarded("compare.py", parse, main)
+    guarded("compare.py", parse, main)

@@ -19,11 +19,11 @@ Departures: z ~ N(0, I) instead of uniform, hence walks on an arc instead of a s
 import math
 from dataclasses import dataclass
 
-from common import cli
-from common.images import halvings
-from common.layers import Flatten, Unflatten, normal_weights
+from common import options
+from common.nn.layers import Flatten, Unflatten, halvings, normal_weights
+from common.nn.rebuildable import rebuildable
 from common.sampling import walk
-from common.train import Training, descend, launch
+from common.training import Training, descend, launch
 
 import torch
 import torch.nn.functional as F
@@ -32,11 +32,12 @@ from torch.optim import Adam, Optimizer
 
 
 @dataclass(frozen=True)
-class Settings(cli.Settings):
-    minibatch_discrimination: bool = cli.option(False, "let D compare the images of a batch, against mode collapse")
+class Settings(options.Settings):
+    minibatch_discrimination: bool = options.option(False, "let D compare the images of a batch, against mode collapse")
     images: int = 1_200_000
 
 
+@rebuildable(takes="z")
 class Generator(nn.Module):
     """z (N, z_dim) -> images (N, C, H, W) in [-1, 1]."""
 
@@ -125,13 +126,13 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor) -> d
 
 def main(run: Training) -> None:
     s = run.settings
-    G = run.generator(Generator, s.z_dim, run.shape)
-    D = run.network(Discriminator, run.shape, s.minibatch_discrimination)
-    opt_G = run.optimizer(Adam, G, lr=s.lr_g, betas=(s.momentum, 0.999))
-    opt_D = run.optimizer(Adam, D, lr=s.lr_d, betas=(s.momentum, 0.999))
+    G = run.generator("G", Generator(s.z_dim, run.shape))
+    D = run.network("D", Discriminator(run.shape, s.minibatch_discrimination))
+    opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
+    opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
     run.sheet("walk", lambda _, z: run.sample(walk(z)))
 
-    for _, x in run.batches():
+    for x in run.batches():
         run.log(discriminator_step(D, G, opt_D, x, run.noise()))
         run.log(generator_step(D, G, opt_G, run.noise()))
 

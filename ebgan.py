@@ -19,10 +19,10 @@ larger experiments, with a code of 32 numbers.
 
 from dataclasses import dataclass
 
-from common import cli
-from common.images import halvings
-from common.layers import Flatten, Unflatten
-from common.train import Training, descend, launch
+from common import options
+from common.nn.layers import Flatten, Unflatten, halvings
+from common.nn.rebuildable import rebuildable
+from common.training import Training, descend, launch
 
 import torch
 import torch.nn.functional as F
@@ -31,12 +31,14 @@ from torch.optim import Adam, Optimizer
 
 
 @dataclass(frozen=True)
-class Settings(cli.Settings):
-    margin: float = cli.option(0.128, "m, on the scale of the mean squared error", cli.number(above=0))
-    pt_weight: float = cli.option(0.1, "weight of the pulling-away term; 0 turns it off", cli.number(least=0))
+class Settings(options.Settings):
+    margin: float = options.option(0.128, "m, on the scale of the mean squared error", options.number(above=0))
+    pt_weight: float = options.option(0.1, "weight of the pulling-away term; 0 turns it off", options.number(least=0))
     images: int = 1_400_000
+    encoder = "D"  # whose codes evaluate.py probes
 
 
+@rebuildable(takes="z")
 class Generator(nn.Module):
     """z (N, z_dim) -> images (N, C, H, W) in [-1, 1]."""
 
@@ -57,6 +59,7 @@ class Generator(nn.Module):
         return self.layers(z)
 
 
+@rebuildable(takes="x")
 class Autoencoder(nn.Module):
     """Images (N, C, H, W) -> their reconstructions (N, C, H, W) and the encoder's output (N, code)."""
 
@@ -81,7 +84,7 @@ class Autoencoder(nn.Module):
 
 
 def energy(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """D(x), (N,): each image's mean squared reconstruction error; eq. 13, squared and divided by C H W."""
+    """D(x), (N,): each x's mean squared reconstruction error; eq. 13, squared and divided by its number of values."""
     return (reconstruction - x).square().flatten(1).mean(1)
 
 
@@ -109,8 +112,8 @@ def discriminator_step(
 ) -> dict[str, Tensor]:
     with torch.no_grad():
         fake = G(z)
-    images = torch.cat([x, fake])
-    real_energy, fake_energy = energy(images, D(images)[0]).chunk(2)
+    both = torch.cat([x, fake])  # in one pass: D does not look across the batch
+    real_energy, fake_energy = energy(both, D(both)[0]).chunk(2)
     loss = discriminator_loss(real_energy, fake_energy, margin)
     descend(loss, opt_D)
     return {
@@ -131,14 +134,14 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor, pt_w
 
 def main(run: Training) -> None:
     s = run.settings
-    G = run.generator(Generator, s.z_dim, run.shape)
-    D = run.network(Autoencoder, run.shape)
-    opt_G = run.optimizer(Adam, G, lr=s.lr_g, betas=(s.momentum, 0.999))
-    opt_D = run.optimizer(Adam, D, lr=s.lr_d, betas=(s.momentum, 0.999))
+    G = run.generator("G", Generator(s.z_dim, run.shape))
+    D = run.network("D", Autoencoder(run.shape))
+    opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
+    opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
     # Four rows: real, reconstructed real, generated, reconstructed generated.
     run.sheet("reconstructions", lambda x, z: torch.cat([x, D(x)[0], run.sample(z), D(run.sample(z))[0]]))
 
-    for _, x in run.batches():
+    for x in run.batches():
         run.log(discriminator_step(D, G, opt_D, x, run.noise(), s.margin))
         run.log(generator_step(D, G, opt_G, run.noise(), s.pt_weight))
 

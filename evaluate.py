@@ -19,15 +19,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import cli
-from common.cli import Refusal, say
+from common.console import guarded, say
+from common.errors import FolderError, Refusal
+from common.options import Parser, name_or_path, whole
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    parser = cli.Parser("evaluate.py", __doc__, "python evaluate.py out/gan")
-    parser.add_argument("runs", nargs="+", type=cli.name_or_path, help="run folders, or folders with runs in them")
+    parser = Parser("evaluate.py", __doc__, "python evaluate.py out/gan")
+    parser.add_argument("runs", nargs="+", type=name_or_path, help="run folders, or folders with runs in them")
     parser.add_argument(
-        "--samples", type=cli.whole(2), help="images to generate (default: as many as are held out, at most 10,000)"
+        "--samples", type=whole(2), help="images to generate (default: as many as are held out, at most 10,000)"
     )
     parser.add_argument(
         "--features",
@@ -42,9 +43,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="the real images to compare with; the FID that papers print is mostly of the training images",
     )
     parser.add_argument("--parzen", action="store_true", help="also the log-likelihood under a Parzen window")
-    parser.add_argument("--seed", type=cli.whole(0, 2**32), default=0, help="of the noise (default: 0)")
-    parser.add_argument("--data-root", type=cli.name_or_path, help="folder with the named sets")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--seed", type=whole(0, 2**32), default=0, help="of the noise (default: 0)")
+    parser.add_argument("--data-root", type=name_or_path, help="folder with the named sets")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser.parse_args(argv)
 
@@ -61,66 +62,71 @@ class Scorer:
     """Scores runs one after the other; runs on the same data share what is computed of the real images."""
 
     def __init__(self, arguments: argparse.Namespace):
-        from common import device
+        from common.nn.device import resolve_device
 
         self._arguments = arguments
-        self._device = device.resolve_device(arguments.device)
+        self._device = resolve_device(arguments.device)
         self._known: dict[str, tuple[Any, Any, dict[str, float | None]]] = {}
 
     def score(self, folder: Path) -> None:
         """Scores the run and writes what it finds into its folder. Raises Refusal."""
-        from common import images, metrics
-        from common.run import NEAREST, RunFolder, load_generator_and_step
+        from common import models
+        from common.pictures import files, grids
+        from common.runs.folder import RunFolder
+        from common.runs.names import NEAREST
+        from common.runs.record import read_record
+        from common.runs.scores import read_scores, write_scores
+        from common.scoring import collapse, nearest, parzen, probe, terms
 
         began = time.monotonic()
-        run = RunFolder(folder)
-        record = run.record()
-        G, step = load_generator_and_step(folder)
+        record = read_record(folder)
+        G, step = models.load_generator_and_step(folder)
         G = G.to(self._device).eval()
         real, evaluator, reference = self._evaluator(record)
         seed = self._arguments.seed
         scores = evaluator.score(G, seed)
-        if isinstance(evaluator, metrics.Evaluator):
-            run.write(NEAREST, images.png(images.grid(evaluator.nearest(G, seed), columns=images.COLUMNS + 1)))
+        if "z" in G.takes:
+            sheet = grids.grid(nearest.nearest_sheet(G, real.images, seed), columns=grids.COLUMNS + 1)
+            RunFolder(folder).write(NEAREST, files.png(sheet))
             if self._arguments.parzen:
-                scores |= evaluator.parzen(G, seed)
-        if record["script"] == "ebgan" and real.labels is not None:
-            D = run.network("Autoencoder", real.shape)
+                scores |= parzen.parzen(G, real, seed)
+        encoder = models.settings_of(record).encoder
+        if encoder and real.labels is not None:
+            try:
+                D = models.load_network(folder, encoder)
+            except FolderError as error:  # such as an earlier version's checkpoint
+                say(f"{folder}: its {encoder} is not probed: {error}")
+                D = None
             if D is not None:
-                scores["probe"], scores["probe_pixels"] = metrics.linear_probe(lambda x: D(x)[1], real)
+                scores["probe"], scores["probe_pixels"] = probe.linear_probe(D.encoder, real)
         entry = {
             **evaluator.about,
             "scores": {name: value if _is_finite(value) else None for name, value in scores.items()},
             "reference": reference,
-            "collapsed": metrics.collapse(scores, reference),
+            "collapsed": collapse.collapse(scores, reference),
             "seed": seed,
             "step": step,
             "images": None if step is None else step * record["settings"]["batch_size"],
         }
-        entries = metrics.by_terms(run.scores())
-        entries.pop(metrics.Terms.of(entry), None)  # what is newest stands last
-        run.write_scores([*entries.values(), entry])
+        entries = terms.by_terms(read_scores(folder))
+        entries.pop(terms.Terms.of(entry), None)  # what is newest stands last
+        write_scores(folder, [*entries.values(), entry])
         say(f"{folder}: scored in {time.monotonic() - began:.0f} s")
 
     def _evaluator(self, record: dict[str, Any]) -> tuple[Any, Any, dict[str, float | None]]:
-        from common import data, metrics
-        from common.run import load_script
+        from common.data.loading import load_for
+        from common.models import settings_from
+        from common.scoring.evaluating import evaluator_for
 
-        kept = record["settings"]
-        key = repr(
-            [record["dataset"]["fingerprint"], *(kept.get(name) for name in ("image_size", "pairs", "direction"))]
-        )
+        a, dataset = self._arguments, record["dataset"]
+        settings = settings_from(record, data_root=a.data_root)
+        key = repr([dataset["fingerprint"], settings.image_size, str(settings.pairing(dataset["name"]))])
         if key not in self._known:
-            kind = load_script(record["script"]).Settings
-            fields = kind.__dataclass_fields__
-            given = {name: value for name, value in kept.items() if name in fields}
-            settings = kind(**given, folder="", data_root=self._arguments.data_root)
-            real = data.load_for(settings, record["dataset"]["name"])
-            if real.fingerprint != record["dataset"]["fingerprint"]:
+            real = load_for(settings, dataset["name"])
+            if real.fingerprint != dataset["fingerprint"]:
                 say(f"{real.name}: its training images are not those that the run was trained on")
-            a = self._arguments
             options = {"features": a.features, "split": a.split, "data_root": a.data_root, "device": self._device}
-            evaluator = metrics.evaluator_for(kept, real, a.samples, **options)
+            evaluator = evaluator_for(settings, real, a.samples, **options)
             self._known[key] = real, evaluator, evaluator.reference()
         return self._known[key]
 
@@ -131,11 +137,14 @@ def _is_finite(value: float | None) -> bool:
 
 def main(arguments: argparse.Namespace) -> int:
     """Scores all runs that can be scored and prints them; returns the first refusal's exit code, or 0."""
-    from common import data, device, report
-    from common.run import find_runs
+    from common.data.cache import point_caches_here
+    from common.report.run import Run, names_of
+    from common.report.tables import score_tables
+    from common.runs.finding import find_runs
+    from common.storage.platforms import keep_freed_memory
 
-    device.keep_freed_memory()
-    data.point_caches_here()
+    keep_freed_memory()
+    point_caches_here()
     folders = find_runs(arguments.runs)
     scorer = Scorer(arguments)
     code, scored = 0, []
@@ -151,9 +160,9 @@ def main(arguments: argparse.Namespace) -> int:
                 raise
             say(f"evaluate.py: {folder}: failed ({type(error).__name__}: {str(error)[:200]}); --debug shows where")
             code = code or 1
-    runs = [report.Run.read(folder, name) for folder, name in zip(scored, report.names_of(scored), strict=True)]
+    runs = [Run.read(folder, name) for folder, name in zip(scored, names_of(scored), strict=True)]
     if runs:
-        print(report.score_tables(runs))
+        print(score_tables(runs))
     if arguments.parzen:
         print()
         for run in runs:
@@ -166,4 +175,4 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    cli.guarded("evaluate.py", parse, main)
+    guarded("evaluate.py", parse, main)

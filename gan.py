@@ -17,9 +17,10 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from common import cli
-from common.layers import Dropout
-from common.train import Training, descend, launch
+from common import options
+from common.nn.layers import Dropout
+from common.nn.rebuildable import rebuildable
+from common.training import Training, descend, launch
 
 import torch
 import torch.nn.functional as F
@@ -28,13 +29,14 @@ from torch.optim import Adam, Optimizer
 
 
 @dataclass(frozen=True)
-class Settings(cli.Settings):
-    d_steps: int = cli.option(1, "discriminator steps a generator step, the paper's k", cli.whole())
-    loss: str = cli.option("non-saturating", "the generator's objective", choices=("non-saturating", "minimax"))
-    dropout: float = cli.option(0.3, "share of D's hidden units left out", cli.number(least=0, below=1))
+class Settings(options.Settings):
+    d_steps: int = options.option(1, "discriminator steps a generator step, the paper's k", options.whole())
+    loss: str = options.option("non-saturating", "the generator's objective", choices=("non-saturating", "minimax"))
+    dropout: float = options.option(0.3, "share of D's hidden units left out", options.number(least=0, below=1))
     images: int = 2_400_000
 
 
+@rebuildable(takes="z")
 class Generator(nn.Module):
     """z (N, z_dim) -> images (N, C, H, W) in [-1, 1]."""
 
@@ -81,7 +83,7 @@ def generator_loss(fake_logits: Tensor, objective: str = "non-saturating") -> Te
 def discriminator_step(D: nn.Module, G: nn.Module, opt_D: Optimizer, x: Tensor, z: Tensor) -> dict[str, Tensor]:
     with torch.no_grad():
         fake = G(z)
-    real_logits, fake_logits = D(torch.cat([x, fake])).chunk(2)
+    real_logits, fake_logits = D(torch.cat([x, fake])).chunk(2)  # in one pass: D does not look across the batch
     loss = discriminator_loss(real_logits, fake_logits)
     descend(loss, opt_D)
     return {"d_loss": loss}
@@ -95,15 +97,15 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor, obje
 
 def main(run: Training) -> None:
     s = run.settings
-    G = run.generator(Generator, s.z_dim, run.shape)
-    D = run.network(Discriminator, run.shape, s.dropout)
-    opt_G = run.optimizer(Adam, G, lr=s.lr_g, betas=(s.momentum, 0.999))
-    opt_D = run.optimizer(Adam, D, lr=s.lr_d, betas=(s.momentum, 0.999))
+    G = run.generator("G", Generator(s.z_dim, run.shape))
+    D = run.network("D", Discriminator(run.shape, s.dropout))
+    opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
+    opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
 
-    for i, x in run.batches():
-        run.log(discriminator_step(D, G, opt_D, x, run.noise()))
-        if (i + 1) % s.d_steps == 0:
-            run.log(generator_step(D, G, opt_G, run.noise(), s.loss))
+    for reals in run.iterations(s.d_steps):
+        for x in reals:
+            run.log(discriminator_step(D, G, opt_D, x, run.noise()))
+        run.log(generator_step(D, G, opt_G, run.noise(), s.loss))
 
 
 if __name__ == "__main__":

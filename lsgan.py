@@ -15,10 +15,10 @@ pixels up to the image's size instead of the paper's network for 112 x 112 pixel
 
 from dataclasses import dataclass
 
-from common import cli
-from common.images import halvings
-from common.layers import Flatten, Unflatten
-from common.train import Training, descend, launch
+from common import options
+from common.nn.layers import Flatten, Unflatten, halvings
+from common.nn.rebuildable import rebuildable
+from common.training import Training, descend, launch
 
 import torch
 from torch import Tensor, nn
@@ -28,13 +28,14 @@ CODINGS = {"0,1,1": (0.0, 1.0, 1.0), "-1,1,0": (-1.0, 1.0, 0.0)}
 
 
 @dataclass(frozen=True)
-class Settings(cli.Settings):
-    coding: str = cli.option(
+class Settings(options.Settings):
+    coding: str = options.option(
         "0,1,1", "a,b,c: targets for fakes, for real images, and G's for fakes", choices=(*CODINGS,)
     )
     images: int = 2_400_000
 
 
+@rebuildable(takes="z")
 class Generator(nn.Module):
     """z (N, z_dim) -> images (N, C, H, W) in [-1, 1]."""
 
@@ -100,12 +101,12 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor, c: f
 def main(run: Training) -> None:
     s = run.settings
     a, b, c = CODINGS[s.coding]
-    G = run.generator(Generator, s.z_dim, run.shape)
-    D = run.network(Discriminator, run.shape)
-    opt_G = run.optimizer(Adam, G, lr=s.lr_g, betas=(s.momentum, 0.999))
-    opt_D = run.optimizer(Adam, D, lr=s.lr_d, betas=(s.momentum, 0.999))
+    G = run.generator("G", Generator(s.z_dim, run.shape))
+    D = run.network("D", Discriminator(run.shape))
+    opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
+    opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
 
-    for _, x in run.batches():
+    for x in run.batches():
         run.log(discriminator_step(D, G, opt_D, x, run.noise(), a, b))
         run.log(generator_step(D, G, opt_G, run.noise(), c))
 

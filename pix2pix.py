@@ -18,11 +18,12 @@ Departures: sizes below 256 have fewer layers of 512 channels and dropout only i
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import ClassVar
 
-from common import cli, data, pairs
-from common.layers import normal_weights
-from common.train import Training, descend, launch
+from common import options
+from common.data.pairs import DIRECTIONS, KINDS, Pairing, jitter, pairing
+from common.nn.layers import halvings_to_one, normal_weights
+from common.nn.rebuildable import rebuildable
+from common.training import Training, descend, launch
 
 import torch
 import torch.nn.functional as F
@@ -31,21 +32,20 @@ from torch.optim import Adam, Optimizer
 
 
 @dataclass(frozen=True)
-class Settings(cli.Settings):
-    without: ClassVar = frozenset({"z_dim", "flip"})  # its noise is dropout; jitter mirrors
+class Settings(options.Settings):
+    without = frozenset({"z_dim", "flip"})  # its noise is dropout; jitter mirrors
 
-    direction: str = cli.option("AtoB", "which side of a pair is translated into which", choices=pairs.DIRECTIONS)
-    pairs: str | None = cli.option(
-        None, "make pairs, of which B is the image (default: edges, but for a folder of pairs)", choices=pairs.KINDS
-    )
-    width: int = cli.option(64, "channels of the first layers, the paper's ngf and ndf", cli.whole())
-    l1: float = cli.option(100.0, "lambda, the weight of the L1 loss", cli.number(least=0))
-    no_jitter: bool = cli.option(False, "neither crop nor mirror the training pairs at random")
-    batch_size: int = cli.option(1, "pairs in a batch", cli.whole())
+    direction: str = options.option("AtoB", "which side of a pair is translated into which", choices=DIRECTIONS)
+    pairs: str | None = options.option(None, "how pairs are made of single images (default: edges)", choices=KINDS)
+    width: int = options.option(64, "channels of the first layers, the paper's ngf and ndf", options.whole())
+    l1: float = options.option(100.0, "lambda, the weight of the L1 loss", options.number(least=0))
+    no_jitter: bool = options.option(False, "neither crop nor mirror the training pairs at random")
+    batch_size: int = options.option(1, "pairs in a batch", options.whole())
     images: int = 80_000
+    tiles = 3  # of its grids: input, output, truth
 
-    def load(self, dataset: str | None) -> data.Dataset:
-        return pairs.load(dataset, self.data_root, self.image_size, self.skip_broken, self.pairs)
+    def pairing(self, dataset: str | None) -> Pairing:
+        return pairing(dataset, self.pairs, self.direction)
 
 
 norm = partial(nn.BatchNorm2d, track_running_stats=False)  # by the batch at hand, in training and after
@@ -58,12 +58,13 @@ class Noise(nn.Dropout):
         return F.dropout(x, self.p, training=True)
 
 
+@rebuildable(takes="x")
 class UNet(nn.Module):
     """Images (N, C, size, size) -> their translations, in [-1, 1]. Raises ValueError for a size it cannot halve."""
 
     def __init__(self, channels: int, size: int, width: int = 64):
         super().__init__()
-        depth = pairs.halvings_to_one(size)
+        depth = halvings_to_one(size)
         widths = [width * min(1 << i, 8) for i in range(depth)]
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
         for i, (inputs, outputs) in enumerate(pairwise([channels, *widths])):
@@ -126,21 +127,21 @@ def generator_step(D: nn.Module, opt_G: Optimizer, x: Tensor, y: Tensor, fake: T
 
 
 def main(run: Training) -> None:
-    s, kind = run.settings, pairs.kind_of(run.data.name, run.settings.pairs)
-    channels = run.shape[0] // (2 if kind == pairs.SIDE_BY_SIDE else 1)
-    G = run.generator(UNet, channels, run.shape[1], s.width)
-    D = run.network(PatchGAN, channels, s.width)
-    opt_G = run.optimizer(Adam, G, lr=s.lr_g, betas=(s.momentum, 0.999))
-    opt_D = run.optimizer(Adam, D, lr=s.lr_d, betas=(s.momentum, 0.999))
+    s, pair = run.settings, run.settings.pairing(run.data.name)
+    channels = pair.channels(run.shape)
+    G = run.generator("G", UNet(channels, run.shape[1], s.width))
+    D = run.network("D", PatchGAN(channels, s.width))
+    opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
+    opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
 
     def input_output_truth(images: Tensor, _: Tensor) -> Tensor:
-        x, y = pairs.split(images, kind, s.direction)
+        x, y = pair.split(images)
         return torch.stack([x, torch.cat([run.sample(one) for one in x.split(1)]), y], 1).flatten(0, 1)
 
     run.sheet("samples", input_output_truth, count=10, columns=6)
 
-    for _, images in run.batches():
-        x, y = pairs.split(images if s.no_jitter else pairs.jitter(images), kind, s.direction)
+    for images in run.batches():
+        x, y = pair.split(images if s.no_jitter else jitter(images))
         fake = G(x)
         run.log(discriminator_step(D, opt_D, x, y, fake))
         run.log(generator_step(D, opt_G, x, y, fake, s.l1))

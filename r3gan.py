@@ -20,10 +20,10 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from common import cli
-from common.images import halvings
-from common.layers import Flatten
-from common.train import Training, cosine, descend, launch, scores_and_gradients
+from common import options
+from common.nn.layers import Flatten, halvings
+from common.nn.rebuildable import rebuildable
+from common.training import Training, cosine, descend, launch, scores_and_gradients
 
 import torch
 import torch.nn.functional as F
@@ -32,10 +32,10 @@ from torch.optim import Adam, Optimizer
 
 
 @dataclass(frozen=True)
-class Settings(cli.Settings):
-    momentum: float = cli.argument("β1 of both Adam optimizers; 0 is the paper's", cli.number(least=0, below=1))
-    gamma: float = cli.option(5.0, "weight of R1 and R2, which falls to a tenth", cli.number(least=0))
-    burn_in: int = cli.option(400_000, "images over which the schedules run", cli.whole())
+class Settings(options.Settings):
+    momentum: float = options.argument("β1 of both Adam optimizers; 0 is the paper's", options.number(least=0, below=1))
+    gamma: float = options.option(5.0, "weight of R1 and R2, which falls to a tenth", options.number(least=0))
+    burn_in: int = options.option(400_000, "images over which the schedules run", options.whole())
     ema: float = 0.999
     images: int = 560_000
 
@@ -61,6 +61,7 @@ class Block(nn.Module):
         return x + self.layers(x)
 
 
+@rebuildable(takes="z")
 class Generator(nn.Module):
     """z (N, z_dim) -> images (N, C, H, W); those of real ones are in [-1, 1]."""
 
@@ -108,9 +109,9 @@ def generator_loss(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(real - fake).mean()
 
 
-def scores_and_penalty(D: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """D's scores and ||grad D||^2 over all pixels at the images themselves, each (N,)."""
-    scores, gradients = scores_and_gradients(D, images)
+def scores_and_penalty(D: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """D's scores and ||grad D||^2 over all values of an x, at each x itself, both (N,)."""
+    scores, gradients = scores_and_gradients(D, x)
     return scores, gradients.square().sum(1)
 
 
@@ -136,18 +137,18 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, x: Tensor, z: T
 
 def main(run: Training) -> None:
     s = run.settings
-    G = run.generator(Generator, s.z_dim, run.shape)
-    D = run.network(Discriminator, run.shape)
-    opt_G = run.optimizer(Adam, G, lr=s.lr_g, betas=(s.momentum, 0.9))
-    opt_D = run.optimizer(Adam, D, lr=s.lr_d, betas=(s.momentum, 0.9))
+    G = run.generator("G", Generator(s.z_dim, run.shape))
+    D = run.network("D", Discriminator(run.shape))
+    opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.9)))
+    opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.9)))
 
-    for i, x in run.batches():
-        progress = i * s.batch_size / s.burn_in
+    for x in run.batches():
+        progress = run.images_shown / s.burn_in
         gamma, beta2 = cosine(s.gamma, s.gamma / 10, progress), cosine(0.9, 0.99, progress)
         for optimizer, lr in ((opt_G, s.lr_g), (opt_D, s.lr_d)):
             optimizer.param_groups[0].update(lr=cosine(lr, lr / 4, progress), betas=(s.momentum, beta2))
         run.log(discriminator_step(D, G, opt_D, x, run.noise(), gamma))
-        run.log(generator_step(D, G, opt_G, x, run.noise()))
+        run.log(generator_step(D, G, opt_G, run.reals(), run.noise()))  # a batch of its own, as in the authors' code
 
 
 if __name__ == "__main__":

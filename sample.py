@@ -16,13 +16,17 @@ import io
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common import cli
-from common.cli import BadArgument, FolderError
+from common.console import guarded
+from common.errors import BadArgument, FolderError
+from common.options import Parser, name_or_path, whole
 
 if TYPE_CHECKING:  # --help and refusals are quick
+    from common.data.pairs import Pairing
+
     import numpy as np
     from torch import Tensor, nn
 
@@ -30,19 +34,19 @@ MOST_COLUMNS = 16  # of classes side by side
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    parser = cli.Parser("sample.py", __doc__, "python sample.py out/wgan 64 grid.png")
-    parser.add_argument("run", type=cli.name_or_path, help="the run's folder")
+    parser = Parser("sample.py", __doc__, "python sample.py out/wgan 64 grid.png")
+    parser.add_argument("run", type=name_or_path, help="the run's folder")
     parser.add_argument("rest", nargs="*", metavar="count result", help="how many; where to: .png, .npz or a folder")
     parser.add_argument("--class", dest="label", help="of these only (a conditional run): the class's name")
     parser.add_argument("--interpolate", action="store_true", help="each row of 8 goes from one point of z to the next")
-    parser.add_argument("--input", type=cli.name_or_path, help="what a pix2pix.py run is to translate")
+    parser.add_argument("--input", type=name_or_path, help="what a pix2pix.py run is to translate")
     parser.add_argument(
         "--as-is",
         action="store_true",
         help="the --input is what the generator takes, such as drawn edges (default: made from it as in training)",
     )
-    parser.add_argument("--seed", type=cli.whole(0, 2**32), default=0, help="of the noise (default: 0)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--seed", type=whole(0, 2**32), default=0, help="of the noise (default: 0)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     known = parser.parse_intermixed_args(argv)
     if known.input is not None:
@@ -55,7 +59,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         if len(known.rest) != 2:
             parser.error("the following arguments are required: count and result")
         try:
-            known.count = cli.whole(1, 10_000_000)(known.rest[0])
+            known.count = whole(1, 10_000_000)(known.rest[0])
         except argparse.ArgumentTypeError as error:
             parser.error(f"count: {error}")
         known.result = known.rest[1]
@@ -78,15 +82,17 @@ def kind_of(result: str) -> str:
 def main(arguments: argparse.Namespace) -> int:
     kind = kind_of(arguments.result)
 
-    from common import device
-    from common.run import RunFolder, load_generator
+    from common.models import load_generator
+    from common.nn.device import resolve_device
+    from common.runs.record import read_record
+    from common.storage.platforms import keep_freed_memory
 
-    device.keep_freed_memory()
-    record = RunFolder(arguments.run).record()
-    G = load_generator(arguments.run, device.resolve_device(arguments.device))
-    if hasattr(G, "z_dim") and arguments.input is not None:
+    keep_freed_memory()
+    G = load_generator(arguments.run, resolve_device(arguments.device))
+    record = read_record(arguments.run)
+    if "x" not in G.takes and arguments.input is not None:
         raise BadArgument(f"{arguments.run}: makes images from noise: give a count in place of --input")
-    if not hasattr(G, "z_dim") and arguments.input is None:
+    if "x" in G.takes and arguments.input is None:
         raise BadArgument(f"{arguments.run}: translates images: give --input photos/ in place of a count")
     (translate if arguments.input else sample)(arguments, kind, record, G)
     return 0
@@ -95,12 +101,12 @@ def main(arguments: argparse.Namespace) -> int:
 def sample(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any] | None, G: "nn.Module") -> None:
     """Writes `count` images from noise."""
     from common import sampling
-    from common.images import COLUMNS
+    from common.pictures.grids import COLUMNS
 
     import torch
 
     count, columns, y, names = arguments.count, None, None, ()
-    if hasattr(G, "classes"):
+    if "y" in G.takes:
         names = [str(name) for name in record["dataset"]["classes"]] if record else [str(c) for c in range(G.classes)]
         y = torch.arange(count) // (COLUMNS if arguments.interpolate else 1) % G.classes
         if arguments.label is not None:
@@ -138,23 +144,36 @@ def class_of(text: str, names: Sequence[str]) -> int:
     raise BadArgument(f"--class {text}: must be one of {some}")
 
 
+def pairing_of(record: Mapping[str, Any]) -> "Pairing | None":
+    """How the images that the run was trained on were pairs, wherever those may be by now.
+
+    A path that is gone no longer says that it held pairs side by side; their two images' channels, 2 or 6, do.
+    """
+    from common.data.pairs import SIDE_BY_SIDE
+    from common.models import settings_from
+
+    pairing = settings_from(record).pairing(record["dataset"]["name"])
+    side_by_side = record["dataset"]["shape"][0] in (2, 6)
+    return replace(pairing, kind=SIDE_BY_SIDE) if pairing is not None and side_by_side else pairing
+
+
 def translate(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any] | None, G: "nn.Module") -> None:
     """Writes a translation of each image of --input; in a grid beside it."""
-    from common import data, pairs, sampling
-    from common.images import floats, to_uint8
+    from common import sampling
+    from common.data.pictures import load_pictures
+    from common.nn.pixels import floats, to_uint8
 
     import numpy as np
 
     if record is None:
         raise FolderError(f"{arguments.run}: run.json is missing, which says what the run translates")
-    settings, (channels, size, _) = record["settings"], record["dataset"]["shape"]
-    made, side = pairs.kind_of(record["dataset"]["name"], settings["pairs"]), None
-    if channels in (2, 6):  # side by side, wherever the pairs may be by now
-        channels, side = channels // 2, pairs.DIRECTIONS.index(settings["direction"])
-    images, names = data.load_pictures(arguments.input, size, channels, side)
+    shape, pairing = record["dataset"]["shape"], pairing_of(record)
+    if pairing is None:
+        raise FolderError(f"{arguments.run}: {record['script']}.py does not say how an image becomes a pair")
+    images, names = load_pictures(arguments.input, shape[1], pairing.channels(shape), pairing.side)
     x = floats(images.transpose(0, 3, 1, 2))
-    if side is None and not arguments.as_is:
-        x, _ = pairs.split(x, made, settings["direction"])
+    if pairing.side is None and not arguments.as_is:
+        x, _ = pairing.split(x)
     found = to_uint8(sampling.translate(G, x, arguments.seed))
     if kind == "png":
         write_grid(arguments.result, np.stack([to_uint8(x), found], 1).reshape(-1, *found.shape[1:]), 8)
@@ -168,19 +187,20 @@ def translate(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any
 
 
 def write_grid(result: str, found: "np.ndarray", columns: int | None) -> None:
-    from common import images
-    from common.run import write_result
+    from common.pictures.files import png
+    from common.pictures.grids import grid_of_pixels
+    from common.storage.whole import write_result
 
     if columns is None:
         # Nearly square, and without a hole at the end where that can be.
         least = math.ceil(math.sqrt(len(found)))
         columns = next((n for n in range(least, 2 * least) if len(found) % n == 0), least)
-    write_result(Path(result), images.png(images.grid_of_pixels(found, min(columns, len(found)))))
+    write_result(Path(result), png(grid_of_pixels(found, min(columns, len(found)))))
     print(f"{result}: a grid of {len(found):,} images")
 
 
 def write_arrays(result: str, found: "np.ndarray", y: "Tensor | None") -> None:
-    from common.run import write_result
+    from common.storage.whole import write_result
 
     import numpy as np
 
@@ -192,7 +212,7 @@ def write_arrays(result: str, found: "np.ndarray", y: "Tensor | None") -> None:
 
 def write_folder(result: str, found: "np.ndarray", places: Sequence[str]) -> None:
     """All of them or none: the folder appears when it is complete."""
-    from common.files import scratch_folder
+    from common.storage.whole import scratch_folder
 
     from PIL import Image
 
@@ -211,4 +231,4 @@ def write_folder(result: str, found: "np.ndarray", places: Sequence[str]) -> Non
 
 
 if __name__ == "__main__":
-    cli.guarded("sample.py", parse, main)
+    guarded("sample.py", parse, main)

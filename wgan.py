@@ -17,10 +17,10 @@ samples are still poor.
 
 from dataclasses import dataclass
 
-from common import cli
-from common.images import halvings
-from common.layers import Flatten, Unflatten, normal_weights
-from common.train import Training, descend, launch
+from common import options
+from common.nn.layers import Flatten, Unflatten, halvings, normal_weights
+from common.nn.rebuildable import rebuildable
+from common.training import Training, descend, launch
 
 import torch
 from torch import Tensor, nn
@@ -28,15 +28,16 @@ from torch.optim import Optimizer, RMSprop
 
 
 @dataclass(frozen=True)
-class Settings(cli.Settings):
-    momentum: float = cli.argument(
-        "momentum of both RMSprop optimizers; 0 is the paper's", cli.number(least=0, below=1)
+class Settings(options.Settings):
+    momentum: float = options.argument(
+        "momentum of both RMSprop optimizers; 0 is the paper's", options.number(least=0, below=1)
     )
-    n_critic: int = cli.option(5, "critic steps a generator step", cli.whole())
-    clip: float = cli.option(0.01, "c: the critic's weights stay in [-c, c]", cli.number(above=0))
+    n_critic: int = options.option(5, "critic steps a generator step", options.whole())
+    clip: float = options.option(0.01, "c: the critic's weights stay in [-c, c]", options.number(above=0))
     images: int = 1_400_000
 
 
+@rebuildable(takes="z")
 class Generator(nn.Module):
     """z (N, z_dim) -> images (N, C, H, W) in [-1, 1]."""
 
@@ -111,15 +112,15 @@ def generator_step(f: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor) -> d
 
 def main(run: Training) -> None:
     s = run.settings
-    G = run.generator(Generator, s.z_dim, run.shape)
-    f = run.network(Critic, run.shape)
-    opt_G = run.optimizer(RMSprop, G, lr=s.lr_g, momentum=s.momentum)
-    opt_f = run.optimizer(RMSprop, f, lr=s.lr_d, momentum=s.momentum)
+    G = run.generator("G", Generator(s.z_dim, run.shape))
+    f = run.network("f", Critic(run.shape))
+    opt_G = run.optimizer("G", RMSprop(G.parameters(), s.lr_g, momentum=s.momentum))
+    opt_f = run.optimizer("f", RMSprop(f.parameters(), s.lr_d, momentum=s.momentum))
 
-    for i, x in run.batches():
-        run.log(critic_step(f, G, opt_f, x, run.noise(), s.clip))
-        if (i + 1) % s.n_critic == 0:
-            run.log(generator_step(f, G, opt_G, run.noise()))
+    for reals in run.iterations(critic_steps=s.n_critic):
+        for x in reals:
+            run.log(critic_step(f, G, opt_f, x, run.noise(), s.clip))
+        run.log(generator_step(f, G, opt_G, run.noise()))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ image, from 32 channels on, instead of the paper's residual blocks. These bear 1
 
 from dataclasses import dataclass
 
-from common import cli
-from common.images import halvings
-from common.layers import Flatten, Unflatten
-from common.train import Training, descend, launch, scores_and_gradients
+from common import options
+from common.nn.layers import Flatten, Unflatten, halvings
+from common.nn.rebuildable import rebuildable
+from common.training import Training, descend, launch, scores_and_gradients
 
 import torch
 from torch import Tensor, nn
@@ -27,13 +27,14 @@ from torch.optim import Adam, Optimizer
 
 
 @dataclass(frozen=True)
-class Settings(cli.Settings):
-    momentum: float = cli.argument("β1 of both Adam optimizers; 0 is the paper's", cli.number(least=0, below=1))
-    n_critic: int = cli.option(5, "critic steps a generator step", cli.whole())
-    penalty: float = cli.option(10.0, "lambda, the weight of the gradient penalty", cli.number(least=0))
+class Settings(options.Settings):
+    momentum: float = options.argument("β1 of both Adam optimizers; 0 is the paper's", options.number(least=0, below=1))
+    n_critic: int = options.option(5, "critic steps a generator step", options.whole())
+    penalty: float = options.option(10.0, "lambda, the weight of the gradient penalty", options.number(least=0))
     images: int = 2_000_000
 
 
+@rebuildable(takes="z")
 class Generator(nn.Module):
     """z (N, z_dim) -> images (N, C, H, W) in [-1, 1]."""
 
@@ -72,8 +73,8 @@ class Critic(nn.Module):
 
 
 def gradient_norms(D: nn.Module, x: Tensor, fake: Tensor) -> Tensor:
-    """||grad D(x^)||_2 over all pixels, (N,), at a random point between each real image and its fake."""
-    epsilon = torch.rand(len(x), 1, 1, 1, device=x.device)
+    """||grad D(x^)||_2 over all values of an x, (N,), at a random point between each real x and its fake."""
+    epsilon = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device)  # one number each, whatever shape x has
     _, gradients = scores_and_gradients(D, epsilon * x + (1 - epsilon) * fake)
     return gradients.norm(2, dim=1)
 
@@ -93,7 +94,7 @@ def critic_step(
 ) -> dict[str, Tensor]:
     with torch.no_grad():
         fake = G(z)
-    real_scores, fake_scores = D(torch.cat([x, fake])).chunk(2)
+    real_scores, fake_scores = D(torch.cat([x, fake])).chunk(2)  # in one pass: D does not look across the batch
     norms = gradient_norms(D, x, fake)
     descend(critic_loss(real_scores, fake_scores, norms, penalty), opt_D)
     return {"wasserstein_estimate": real_scores.mean() - fake_scores.mean(), "gradient_norm": norms.mean()}
@@ -107,15 +108,15 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor) -> d
 
 def main(run: Training) -> None:
     s = run.settings
-    G = run.generator(Generator, s.z_dim, run.shape)
-    D = run.network(Critic, run.shape)
-    opt_G = run.optimizer(Adam, G, lr=s.lr_g, betas=(s.momentum, 0.9))
-    opt_D = run.optimizer(Adam, D, lr=s.lr_d, betas=(s.momentum, 0.9))
+    G = run.generator("G", Generator(s.z_dim, run.shape))
+    D = run.network("D", Critic(run.shape))
+    opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.9)))
+    opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.9)))
 
-    for i, x in run.batches():
-        run.log(critic_step(D, G, opt_D, x, run.noise(), s.penalty))
-        if (i + 1) % s.n_critic == 0:
-            run.log(generator_step(D, G, opt_G, run.noise()))
+    for reals in run.iterations(critic_steps=s.n_critic):
+        for x in reals:
+            run.log(critic_step(D, G, opt_D, x, run.noise(), s.penalty))
+        run.log(generator_step(D, G, opt_G, run.noise()))
 
 
 if __name__ == "__main__":

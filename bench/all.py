@@ -18,8 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from common import cli
-from common.run import HOME, RECORD
+from common.console import say
+from common.options import duration
+from common.runs.names import HOME, RECORD
 
 LINES = {
     "gan": "2e-4 2e-4 0.5",
@@ -68,7 +69,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("folder", type=Path, help="the folder of the runs' folders")
-    parser.add_argument("--time-limit", type=cli.duration, help="for each, such as 5m; or give --images or --epochs")
+    parser.add_argument("--time-limit", type=duration, help="for each, such as 5m; or give --images or --epochs")
     parser.add_argument("--data-root", help="folder with the named sets")
     if len(sys.argv) > 1 and sys.argv[1].startswith("-") and sys.argv[1] not in ("-h", "--help"):
         parser.error("the folder comes first")
@@ -87,7 +88,7 @@ def main() -> int:
         if code:
             failed[tool] = code
     for name, code in failed.items():
-        cli.say(f"{name} ended with exit code {code}, see above")
+        say(f"{name} ended with exit code {code}, see above")
     return next(iter(failed.values()), 0)
 
 

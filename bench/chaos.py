@@ -29,9 +29,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.all import LINES, line_of
-from common.cli import Parser, duration, say, whole
-from common.files import PREFIX
-from common.run import CHECKPOINT, HOME, LOG, PREVIOUS, RECORD, RunFolder
+from common.console import say
+from common.options import Parser, duration, whole
+from common.runs.checkpoint import read_checkpoint
+from common.runs.names import CHECKPOINT, HOME, LOG, PREVIOUS, RECORD
+from common.storage.whole import PREFIX
 
 # A few seconds of training each, with what else is to survive: averaged weights, mirrored images, scores on the way.
 OPTIONS = {
@@ -120,11 +122,10 @@ def checkpoint_of(run: Path) -> Any:
         if isinstance(value, torch.Tensor):
             return value.dtype, tuple(value.shape), value.contiguous().flatten().view(torch.uint8).numpy().tobytes()
         if isinstance(value, dict):
-            return {name: plain(one) for name, one in value.items()}
+            return {name: plain(one) for name, one in value.items() if name not in ("seconds", "rows")}
         return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
-    state = RunFolder(run).restore()
-    return plain({name: value for name, value in state.items() if name not in (*TIMES, "record", "rows")})
+    return plain(read_checkpoint(run)["parts"])
 
 
 class Script:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from common import data
-from common.cli import Parser
-from common.collapse import LEAST, SAMPLES, Watch
-from common.run import RunFolder
+from common.data.registry import load
+from common.options import Parser
+from common.runs.log import read_log
+from common.scoring.watch import LEAST, SAMPLES, Watch
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--dataset", default="digits", help="a set with labels (default: digits)")
     parser.add_argument("--data-root", help="folder with the named sets")
     arguments = parser.parse_args()
-    real = data.load(arguments.dataset, arguments.data_root)
+    real = load(arguments.dataset, arguments.data_root)
     watch, chance = Watch(real, 1, 0), np.random.default_rng(0)
     print(f"{real.name}: least, median, most; a collapse below {LEAST}")
     classes = range(len(real.classes))
@@ -53,7 +53,7 @@ def main() -> int:
         copies = [chance.choice(chance.integers(0, len(real.held_out), count), SAMPLES) for _ in range(10)]
         show(f"{count} image(s) in {SAMPLES} copies", [watch.compare(real.held_out[one]) for one in copies])
     for run in arguments.runs:
-        rows = [row for row in RunFolder(run).log() if "collapsed" in row]
+        rows = [row for row in read_log(run) if "collapsed" in row]
         said = "said to collapse" if any(row["collapsed"] for row in rows) else "healthy"
         show(f"{run.name}, {len(rows)} looks, {said}", rows)
     return 0

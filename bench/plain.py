@@ -5,11 +5,12 @@ normalises one by one; optimizers as they come; each step computes the gradients
 figures from the device.
 """
 
+import functools
 import importlib
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,8 +25,13 @@ from torchvision.datasets import VisionDataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from common import cli, data, device
-from common.train import Training
+from common.data.loading import load_for
+from common.nn.device import resolve_device
+from common.options import Settings, parse
+from common.storage.platforms import keep_freed_memory
+from common.training import Training
+from common.training.preparation import prepare
+from common.training.stopping import Stopping
 
 
 class Images(VisionDataset):
@@ -51,10 +57,14 @@ class Images(VisionDataset):
 class Plain:
     """What a script's `main` asks of Training, the plain way; its batches have no end."""
 
-    def __init__(self, settings: cli.Settings):
+    precision = "fp32"
+
+    def __init__(self, settings: Settings):
         self.settings = settings
-        self.data = data.load_for(settings, settings.dataset)
-        self.device = device.resolve_device(settings.device)
+        self.data = load_for(settings, settings.dataset)
+        self.device = resolve_device(settings.device)
+        self.images_shown = 0
+        self.sampled: nn.Module | None = None
         torch.manual_seed(settings.seed)
 
     @property
@@ -65,21 +75,25 @@ class Plain:
     def classes(self) -> int:
         return len(self.data.classes)
 
-    def network(self, kind: type[nn.Module], *arguments: Any) -> Any:
-        return kind(*arguments).to(self.device)
+    def network(self, _: str, network: nn.Module) -> nn.Module:
+        return network.to(self.device)
 
-    def generator(self, kind: type[nn.Module], *arguments: Any) -> Any:
-        self._generator = self.network(kind, *arguments)
-        return self._generator
+    def generator(self, name: str, network: nn.Module) -> nn.Module:
+        self.sampled = self.network(name, network)
+        return self.sampled
 
     def sample(self, *inputs: Tensor) -> Tensor:
-        return self._generator(*inputs)
+        return self.sampled(*inputs)
 
-    def optimizer(self, kind: type[Optimizer], network: nn.Module, **options: Any) -> Optimizer:
-        return kind(network.parameters(), **options)
+    def optimizer(self, _: str, optimizer: Optimizer) -> Optimizer:
+        return optimizer
 
     def noise(self) -> Tensor:
         return torch.randn(self.settings.batch_size, self.settings.z_dim, device=self.device)
+
+    def reals(self) -> Tensor:
+        x, _ = next(self._others)
+        return x.to(self.device)
 
     def log(self, values: dict[str, Tensor]) -> None:
         for value in values.values():
@@ -91,13 +105,28 @@ class Plain:
     def close(self) -> None:
         """Leaves nothing."""
 
-    def labelled_batches(self) -> Iterator[tuple[int, Tensor, Tensor]]:
-        for step, (x, y) in enumerate(self._loaded()):
-            yield step, x.to(self.device), y.to(self.device)
+    def batches(self) -> Iterator[Tensor]:
+        for reals in self.iterations():
+            yield from reals
 
-    def batches(self) -> Iterator[tuple[int, Tensor]]:
-        for step, (x, _) in enumerate(self._loaded()):
-            yield step, x.to(self.device)
+    def labelled_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for reals in self.iterations(labelled=True):
+            yield from reals
+
+    def iterations(self, critic_steps: int = 1, labelled: bool = False) -> Iterator[Iterator[Any]]:
+        batches = self._loaded()
+        while True:
+            yield self._iteration(batches, critic_steps, labelled)
+
+    def _iteration(self, batches: Iterator[Any], critic_steps: int, labelled: bool) -> Iterator[Any]:
+        for x, y in itertools.islice(batches, critic_steps):
+            x = x.to(self.device)
+            yield (x, y.to(self.device)) if labelled else x
+            self.images_shown += len(x)
+
+    @functools.cached_property
+    def _others(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self._loaded()
 
     def _loaded(self) -> Iterator[tuple[Tensor, Tensor]]:
         images = Images(self.data.images, self.data.labels)
@@ -116,10 +145,10 @@ def descend(loss: Tensor, optimizer: Optimizer) -> None:
 def start(way: str, name: str, line: list[str]) -> tuple[ModuleType, Training | Plain]:
     """The script called `name`, and what its `main` is handed for a line of arguments. To be called once a process."""
     script = importlib.import_module(name)
-    given = cli.parse(script.Settings, "", f"{name}.py", line)
+    given = parse(script.Settings, "", f"{name}.py", line)
     if way == "ours":
-        device.keep_freed_memory()
-        return script, Training(name, script.Settings, given, time.monotonic())
+        keep_freed_memory()
+        return script, Training(prepare(name, script.Settings, given, Stopping(time.monotonic())))
     script.descend = descend
     script.Flatten = nn.Flatten
     script.Unflatten = lambda *shape: nn.Unflatten(1, shape)
@@ -134,13 +163,18 @@ class Enough(Exception):
 def train(script: ModuleType, run: Training | Plain, between: Callable[[], None]) -> None:
     """The script's `main`, with `between` called before each step, until that raises Enough."""
 
-    def watched(batches: Callable[[], Iterator[Any]]) -> Iterator[Any]:
-        for batch in batches():
+    iterations = run.iterations
+
+    def watched(critic_steps: int = 1, labelled: bool = False) -> Iterator[Iterator[Any]]:
+        for reals in iterations(critic_steps, labelled):
+            yield each(reals)
+
+    def each(reals: Iterator[Any]) -> Iterator[Any]:
+        for batch in reals:
             between()
             yield batch
 
-    run.batches = partial(watched, run.batches)
-    run.labelled_batches = partial(watched, run.labelled_batches)
+    run.iterations = watched
     try:
         script.main(run)
     except Enough:

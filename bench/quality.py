@@ -9,7 +9,7 @@ bench/plain.py. Writes quality.json, quality.md and quality.png into the folder.
 """
 
 import argparse
-import dataclasses
+import copy
 import json
 import multiprocessing
 import shlex
@@ -24,8 +24,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.all import LINES, WITHOUT_END, line_of
-from common import cli
-from common.images import curves
+from common.console import say
+from common.options import duration
+from common.pictures.plots import curves
 
 SHOWN = {"frechet": "Fréchet ↓", "coverage": "coverage ↑", "l1": "L1 ↓"}
 
@@ -33,17 +34,9 @@ SHOWN = {"frechet": "Fréchet ↓", "coverage": "coverage ↑", "l1": "L1 ↓"}
 def train_and_score(connection: Any, began: float, way: str, name: str, line: list[str], moments: list[float]) -> None:
     """The process of one way: trains to the last moment, then sends a row of scores for each of them."""
     from bench import plain
-    from common import metrics
+    from common.scoring.evaluating import evaluator_for
 
     script, run = plain.start(way, name, line)
-    made: list[tuple[Any, tuple[Any, ...]]] = []
-    build = run.generator
-
-    def generator(kind: Any, *arguments: Any) -> Any:
-        made.append((kind, arguments))
-        return build(kind, *arguments)
-
-    run.generator = generator
     kept: list[dict[str, Any]] = []
     steps = -1
 
@@ -51,17 +44,16 @@ def train_and_score(connection: Any, began: float, way: str, name: str, line: li
         nonlocal steps
         steps += 1
         if time.time() - began >= moments[len(kept)]:
-            weights = {name: value.detach().cpu().clone() for name, value in run._generator.state_dict().items()}
+            weights = {name: value.detach().cpu().clone() for name, value in run.sampled.state_dict().items()}
             kept.append({"seconds": moments[len(kept)], "images": steps * run.settings.batch_size, "weights": weights})
             if len(kept) == len(moments):
                 raise plain.Enough
 
     plain.train(script, run, between)
-    (kind, arguments), *_ = made
-    evaluator = metrics.evaluator_for(dataclasses.asdict(run.settings), run.data, data_root=run.settings.data_root)
+    evaluator = evaluator_for(run.settings, run.data, data_root=run.settings.data_root)
     rows = []
     for moment in kept:
-        G = kind(*arguments)
+        G = copy.deepcopy(run.sampled)
         G.load_state_dict(moment.pop("weights"))
         rows.append({**moment, **evaluator.score(G.eval())})
     connection.send((rows, evaluator.about))
@@ -115,7 +107,7 @@ def main() -> int:
     a_line = {"nargs": "*", "metavar": "LINE"}
     parser.add_argument("--ours", help='"lr_g lr_d momentum [option ...]"; none: the README\'s', **a_line)
     parser.add_argument("--plain", help="the same, trained the plain way", **a_line)
-    parser.add_argument("--at", nargs="+", type=cli.duration, default=[30.0, 60.0, 120.0, 300.0, 600.0], metavar="TIME")
+    parser.add_argument("--at", nargs="+", type=duration, default=[30.0, 60.0, 120.0, 300.0, 600.0], metavar="TIME")
     known, options = parser.parse_known_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # its process ends with it
     rows: list[dict[str, Any]] = []
@@ -125,7 +117,7 @@ def main() -> int:
         try:
             measured, about = measure(way, known.script, line, options, sorted(known.at))
         except EOFError:
-            cli.say(f"{known.script}.py, {way}: its process ended, see above")
+            say(f"{known.script}.py, {way}: its process ended, see above")
             return 1
         rows += [{"way": f"{way} {line}", **row} for row in measured]
     found = {

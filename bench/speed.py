@@ -14,7 +14,6 @@ import argparse
 import json
 import multiprocessing
 import platform
-import resource
 import shutil
 import signal
 import statistics
@@ -29,8 +28,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.all import LINES, line_of
-from common.cli import say, whole
-from common.run import HOME
+from common.console import say
+from common.options import whole
+from common.runs.names import HOME
+from common.storage.platforms import peak_memory
 
 WARM_UP = 10  # steps
 CYCLE = 20  # steps that operations are counted in: a multiple of every script's critic steps a generator step
@@ -65,7 +66,7 @@ class Meter:
             if order == "end":
                 raise Enough
             if order == "rate":
-                self._connection.send(multiply(self._run.device, getattr(self._run, "precision", "fp32")))
+                self._connection.send(multiply(self._run.device, self._run.precision))
             elif order == "about":
                 self._connection.send(self._about())
             else:
@@ -94,13 +95,13 @@ class Meter:
         import torch
 
         cuda = self._run.device.type == "cuda"
-        peak = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = torch.cuda.max_memory_allocated() if cuda else peak_memory()
         return {
             "batch_size": self._run.settings.batch_size,
             "images": len(self._run.data.images),
             "shape": self._run.shape,
             "device": str(self._run.device),
-            "precision": getattr(self._run, "precision", "fp32"),
+            "precision": self._run.precision,
             "peak_memory": peak,
         }
 
@@ -225,7 +226,7 @@ def first_grid(name: str, folder: Path, options: list[str]) -> float:
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    from common.device import resolve_precision
+    from common.nn.device import resolve_precision
 
     import torch
 

@@ -1,15 +1,16 @@
-"""What every run needs and no paper mentions: settings, data, the run folder, the loop, pictures, scores."""
+"""What every run needs and no paper mentions; docs/architecture.md is the map."""
 
 import signal
 import sys
 from pathlib import Path
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 # The scripts import this first, and torch takes seconds: whoever presses Ctrl-C meanwhile needs no traceback. What has
 # something to lose takes the signal over later; a program of the user's own is left alone.
 _main = Path(getattr(sys.modules["__main__"], "__file__", None) or "/").resolve()
-_ours = _main.parent == Path(__file__).resolve().parent.parent and _main.is_file()
-_ours = _ours and any(call in _main.read_text(errors="replace") for call in ("launch(main", "cli.guarded("))
-if _ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+if _main.parent == Path(__file__).resolve().parent.parent and _main.is_file():
+    from common.scripts import is_program
+
+    if is_program(_main) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -2,7 +2,9 @@
 
 import math
 
-from common.images import COLUMNS, to_uint8
+from common.nn.pixels import to_uint8
+from common.nn.randomness import Randomness
+from common.pictures.grids import COLUMNS
 
 import numpy as np
 import torch
@@ -31,17 +33,27 @@ def walk(z: Tensor, steps: int = COLUMNS) -> Tensor:
 
 @torch.inference_mode()
 def draw(G: nn.Module, z: Tensor, y: Tensor | None = None, batch_size: int = BATCH) -> np.ndarray:
-    """G(z), or G(z, y), as uint8 (N, H, W, C); z (N, z_dim) and classes y (N,) may lie on another device."""
+    """G(z), or G(z, y) of one that takes classes, as uint8 (N, H, W, C).
+
+    z (N, z_dim) and classes y (N,) may lie on another device.
+    """
     device = next(G.parameters()).device
-    inputs = [z] if y is None else [z, y]
+    inputs = [z, y] if "y" in G.takes else [z]
     batches = zip(*(part.split(batch_size) for part in inputs), strict=True)
     return np.concatenate([to_uint8(G(*(part.to(device) for part in batch))) for batch in batches])
+
+
+def samples(G: nn.Module, count: int, seed: int, labels: np.ndarray | None) -> tuple[np.ndarray, Tensor | None]:
+    """Images of G, uint8 (count, C, H, W), and their classes (count,) where it takes any: as often as `labels` do."""
+    z = latents(count, G.z_dim, seed)
+    y = classes(labels, count, seed) if "y" in G.takes else None
+    return draw(G, z, y).transpose(0, 3, 1, 2), y
 
 
 @torch.inference_mode()
 def translate(G: nn.Module, x: Tensor, seed: int) -> Tensor:
     """G(x) of images x (N, C, H, W), one at a time, as pix2pix normalises; `seed` is that of its dropout."""
     device = next(G.parameters()).device
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with Randomness(device).aside():
         torch.manual_seed(seed)
         return torch.cat([G(one.to(device)).cpu() for one in x.split(1)])

@@ -23,11 +23,11 @@ SCRIPTS = ("gan", "dcgan", "lsgan", "wgan", "wgan_gp", "ebgan", "cgan", "pix2pix
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory):
     """Nothing of the user's own cache or data is read or written."""
-    from common import data
+    from common.data.cache import cache_folder
 
     os.environ["GAN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     os.environ.pop("GAN_DATA", None)
-    data.cache_folder.cache_clear()
+    cache_folder.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +49,9 @@ class Outcome:
 @contextlib.contextmanager
 def handlers_kept():
     """What a script does with signals in this process ends with it."""
-    from common import train
+    from common.storage.platforms import SIGNALS
 
-    before = {number: signal.getsignal(number) for number in train.SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         yield
     finally:
@@ -62,13 +62,14 @@ def handlers_kept():
 @pytest.fixture
 def launch(capfd, monkeypatch):
     """launch(main, *arguments): the outcome of a script whose `main` is this function, in this process."""
-    from common import cli, train
+    from common.options import Settings
+    from common.training import launch
 
-    def run(main, *arguments, settings=cli.Settings, doc=""):
+    def run(main, *arguments, settings=Settings, doc=""):
         monkeypatch.setattr(sys, "argv", ["script.py", *map(str, arguments)])
         capfd.readouterr()
         with handlers_kept(), pytest.raises(SystemExit) as end:
-            train.launch(main, settings, doc)
+            launch(main, settings, doc)
         out, err = capfd.readouterr()
         return Outcome(end.value.code, out, err)
 
@@ -91,13 +92,13 @@ def tool(capfd, monkeypatch):
     """tool("sample", ...) runs sample.py and its like with these arguments in this process."""
 
     def run(name, *arguments):
-        from common import cli
+        from common.console import guarded
 
         module = importlib.import_module(name)
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
         capfd.readouterr()
         with pytest.raises(SystemExit) as end:
-            cli.guarded(f"{name}.py", module.parse, module.main)
+            guarded(f"{name}.py", module.parse, module.main)
         out, err = capfd.readouterr()
         return Outcome(end.value.code or 0, out, err)
 

@@ -47,12 +47,12 @@ def test_every_script_trains_the_plain_way(name, monkeypatch):
     script, run = plain.start("plain", name, line)
     made, before = [], []
 
-    def optimizer(kind, network, **options):
+    def network(name, network):
         made.append(network)
         before.append([p.detach().clone() for p in network.parameters()])
-        return plain.Plain.optimizer(run, kind, network, **options)
+        return plain.Plain.network(run, name, network)
 
-    run.optimizer = optimizer
+    run.network = network
     plain.train(script, run, Steps(5))
     assert len(made) == 2
     for network, old in zip(made, before, strict=True):

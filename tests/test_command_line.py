@@ -10,7 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from common import cli
+from common import options
+from common.errors import Done
 
 import hypothesis
 import numpy as np
@@ -67,7 +68,7 @@ def test_missing_and_extra_arguments(start, folder, script):
         (("--epochs", "3", "--images", "5000"), "give one of them"),
         (("--batch-size", "1"), "at least 2"),
         (("--time-limit", "soon"), "such as 90s, 50m or 1h30m"),
-        (("--device", "tpu"), "must be auto, cpu, cuda or cuda:N"),
+        (("--device", "tpu"), "must be auto, cpu, cuda, cuda:N or mps"),
         (("--precision", "fp8"), "--precision"),
         (("--loss", "hinge"), "--loss"),
         (("--dropout", "1"), "--dropout"),
@@ -86,7 +87,7 @@ def test_every_default_that_help_names_may_be_given(script):
     options = [field for field in dataclasses.fields(module.Settings) if field.name not in module.Settings.without]
     named = {field.name: field.default for field in options if type(field.default) in (int, float, str)}
     line = [text for name, default in named.items() for text in ("--" + name.replace("_", "-"), str(default))]
-    given = cli.parse(module.Settings, "", script, [*GOOD, "folder", *line])
+    given = options.parse(module.Settings, "", script, [*GOOD, "folder", *line])
     assert {name: given[name] for name in named} == named
 
 
@@ -107,9 +108,9 @@ def test_an_unknown_data_set(start, folder):
 
 
 def test_a_named_set_that_is_not_there(start, folder, tmp_path, monkeypatch):
-    from common import data
+    from common.data import download
 
-    monkeypatch.setattr(data, "_fetch", lambda title, staging: "no network")
+    monkeypatch.setattr(download, "_fetch", lambda title, staging: "no network")
     root = tmp_path / "root"
     refused(start("gan", *GOOD, folder, "--dataset", "kmnist", "--data-root", root), 3, "KMNIST", "no network")
     assert not root.exists()
@@ -259,19 +260,19 @@ def test_a_file_system_that_cannot_be_written_to(start):
 
 
 def test_an_error_has_a_traceback_only_under_debug(start, folder, monkeypatch):
-    from common import data
+    from common.data import loading
 
     def broken(*_):
         raise RuntimeError("something nobody thought of")
 
-    monkeypatch.setattr(data, "load", broken)
+    monkeypatch.setattr(loading, "load", broken)
     refused(start("gan", *GOOD, folder), 1, "something nobody thought of", "--debug")
     assert "Traceback" in start("gan", *GOOD, folder, "--debug").err
 
 
 WORDS = st.one_of(
     st.text(max_size=12),
-    st.sampled_from(["--" + field.name.replace("_", "-") for field in dataclasses.fields(cli.Settings)]),
+    st.sampled_from(["--" + field.name.replace("_", "-") for field in dataclasses.fields(options.Settings)]),
     st.sampled_from(["2e-4", "0.5", "1", "3", "64", "-1", "nan", "1e400", "90s"]),
     st.sampled_from(["digits", "mnist", "cpu", "cuda:9", "meta", "bf16", "run"]),
     st.sampled_from(["-h", "--help", "--", "-", "--no", "\udcff", "a\nb", "%s", "{}", "é🌙", "x" * 300]),
@@ -284,7 +285,8 @@ LINES = st.one_of(st.lists(WORDS, max_size=9), st.lists(WORDS, max_size=6).map(l
 @hypothesis.given(line=LINES)
 def test_any_line_ends_with_a_documented_code_and_writes_nothing_when_refused(tmp_path_factory, line):
     """Whatever is typed. What would train is ended before its first step."""
-    from common import data, train
+    from common.data import download
+    from common.training import launch
 
     place = tmp_path_factory.getbasetemp() / "any-line"
     (place / "in").mkdir(parents=True, exist_ok=True)
@@ -292,17 +294,17 @@ def test_any_line_ends_with_a_documented_code_and_writes_nothing_when_refused(tm
     hypothesis.assume(not any(path.is_absolute() or ".." in path.parts for path in paths))  # someone's own data
 
     def nothing(run):
-        raise cli.Done("would train")
+        raise Done("would train")
 
     streams = [io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in "oe"]
     with pytest.MonkeyPatch.context() as patch, handlers_kept(), contextlib.chdir(place / "in"):
         patch.setattr(sys, "argv", ["gan.py", *line])
         patch.setattr(sys, "stdout", streams[0])
         patch.setattr(sys, "stderr", streams[1])
-        patch.setattr(data, "_fetch", lambda title, staging: "no network")
+        patch.setattr(download, "_fetch", lambda title, staging: "no network")
         patch.setattr("sklearn.datasets.load_digits", digits)
         with pytest.raises(SystemExit) as end:
-            train.launch(nothing, cli.Settings, "An example.")
+            launch(nothing, options.Settings, "An example.")
     for stream in streams:
         stream.flush()
     out, err = (stream.buffer.getvalue().decode() for stream in streams)
@@ -354,4 +356,4 @@ except SystemExit:
     ("text", "seconds"), [("90", 90), ("90s", 90), ("50m", 3000), ("1h30m", 5400), ("0.5s", 0.5), ("2h", 7200)]
 )
 def test_durations(text, seconds):
-    assert cli.duration(text) == seconds
+    assert options.duration(text) == seconds

@@ -1,5 +1,6 @@
 """Every format that `--dataset` reads, and every one it refuses."""
 
+import errno
 import gzip
 import io
 import os
@@ -12,9 +13,13 @@ import tarfile
 import threading
 import time
 import zipfile
+from pathlib import Path
 
-from common import data, files
-from common.cli import DataError, Stopped
+from common.data import arrays, decoded, decoding, download, fetch, folders, listing, scaling
+from common.data.cache import cache_folder
+from common.data.registry import load
+from common.errors import DataError, Stopped
+from common.storage import whole
 
 import numpy as np
 import pytest
@@ -25,9 +30,9 @@ from PIL import Image
 @pytest.fixture(autouse=True)
 def a_cache_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("GAN_CACHE", str(tmp_path / "cache"))
-    data.cache_folder.cache_clear()
+    cache_folder.cache_clear()
     yield
-    data.cache_folder.cache_clear()
+    cache_folder.cache_clear()
 
 
 # --- named sets
@@ -37,7 +42,7 @@ def a_cache_of_its_own(tmp_path, monkeypatch):
 @pytest.mark.parametrize("place", ["MNIST/raw", "MNIST", "mnist", "."])
 def test_mnist_is_read_from_where_people_keep_it(tmp_path, place, zipped):
     images, labels, test_images, _ = write_mnist(tmp_path / "root" / place, zipped=zipped)
-    read = data.load("mnist", str(tmp_path / "root"))
+    read = load("mnist", str(tmp_path / "root"))
     assert read.shape == (1, 28, 28) and len(read.classes) == 10
     assert np.array_equal(read.images[:, 0], images) and np.array_equal(read.labels, labels)
     assert np.array_equal(read.held_out[:, 0], test_images)
@@ -47,14 +52,14 @@ def test_idx_files_are_read_from_a_read_only_folder_and_left_as_they_are(tmp_pat
     write_mnist(tmp_path / "FashionMNIST" / "raw")
     before = {file.name: file.read_bytes() for file in (tmp_path / "FashionMNIST" / "raw").iterdir()}
     (tmp_path / "FashionMNIST" / "raw").chmod(0o555)
-    assert len(data.load("fashion-mnist", str(tmp_path)).images) == 120
+    assert len(load("fashion-mnist", str(tmp_path)).images) == 120
     assert {file.name: file.read_bytes() for file in (tmp_path / "FashionMNIST" / "raw").iterdir()} == before
 
 
 def test_the_environment_names_a_data_root(tmp_path, monkeypatch):
     write_mnist(tmp_path / "KMNIST" / "raw")
     monkeypatch.setenv("GAN_DATA", str(tmp_path))
-    assert len(data.load("kmnist").images) == 120
+    assert len(load("kmnist").images) == 120
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -63,22 +68,22 @@ def test_truncated_idx_is_named(tmp_path, zipped):
     file = next((tmp_path / "MNIST" / "raw").glob("train-images*"))
     file.write_bytes(file.read_bytes()[:-500])
     with pytest.raises(DataError, match=r"train-images.*truncated or damaged.*replace"):
-        data.load("mnist", str(tmp_path))
-    assert not list((tmp_path / "cache").rglob(f"{files.PREFIX}*"))
+        load("mnist", str(tmp_path))
+    assert not list((tmp_path / "cache").rglob(f"{whole.PREFIX}*"))
 
 
 def test_a_missing_idx_file_is_named(tmp_path):
     write_mnist(tmp_path / "MNIST" / "raw")
     next((tmp_path / "MNIST" / "raw").glob("t10k-labels*")).unlink()
     with pytest.raises(DataError, match="no t10k-labels file"):
-        data.load("mnist", str(tmp_path))
+        load("mnist", str(tmp_path))
 
 
 def test_images_and_labels_must_match(tmp_path):
     write_mnist(tmp_path / "MNIST" / "raw")
     write_idx(tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte.gz", np.zeros(7))
     with pytest.raises(DataError, match="120 train images but 7 labels"):
-        data.load("mnist", str(tmp_path))
+        load("mnist", str(tmp_path))
 
 
 def test_cifar_reads_the_same_from_binary_pickles_and_archive(tmp_path):
@@ -87,7 +92,7 @@ def test_cifar_reads_the_same_from_binary_pickles_and_archive(tmp_path):
     (tmp_path / "c").mkdir()
     with tarfile.open(tmp_path / "c" / "cifar-10-python.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "b" / "cifar-10-batches-py", "cifar-10-batches-py")
-    sets = [data.load("cifar10", str(tmp_path / place)) for place in "abc"]
+    sets = [load("cifar10", str(tmp_path / place)) for place in "abc"]
     assert sets[0].shape == (3, 32, 32) and len(sets[0].images) == 100 and len(sets[0].held_out) == 20
     assert len({read.fingerprint for read in sets}) == 1
     first = batches[0][0]
@@ -102,7 +107,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     write_cifar_pickles(tmp_path / "cifar-10-batches-py", [np.zeros((4, 3073), np.uint8)] * 6)
     (tmp_path / "cifar-10-batches-py" / "data_batch_3").write_bytes(pickle.dumps({b"data": Bomb()}))
     with pytest.raises(DataError, match=r"data_batch_3.*open"):
-        data.load("cifar10", str(tmp_path))
+        load("cifar10", str(tmp_path))
     assert not (tmp_path / "exploded").exists()
 
 
@@ -111,23 +116,23 @@ def test_truncated_cifar_is_named(tmp_path):
     file = tmp_path / "cifar-10-batches-bin" / "data_batch_2.bin"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(DataError, match=r"data_batch_2\.bin"):
-        data.load("cifar10", str(tmp_path))
+        load("cifar10", str(tmp_path))
 
 
 def test_digits_hold_out_a_tenth_that_is_never_trained_on():
-    digits = data.load("digits")
+    digits = load("digits")
     assert digits.shape == (1, 8, 8) and len(digits.classes) == 10 and digits.images.max() == 255
     assert len(digits.images) + len(digits.held_out) == 1797 and len(digits.held_out) >= 179
     assert not {image.tobytes() for image in digits.images} & {image.tobytes() for image in digits.held_out}
 
 
 def test_without_a_name_digits_stand_in_for_mnist_and_say_so(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(data, "_fetch", lambda title, staging: "no network")
-    monkeypatch.setattr(data, "_roots", lambda data_root: [tmp_path / "nothing"])
-    assert data.load(None).name == "digits"
+    monkeypatch.setattr(download, "_fetch", lambda title, staging: "no network")
+    monkeypatch.setattr(download, "roots", lambda data_root: [tmp_path / "nothing"])
+    assert load(None).name == "digits"
     assert "USING digits, NOT MNIST" in capsys.readouterr().err
     with pytest.raises(DataError, match=r"MNIST is not in .*download failed"):
-        data.load("mnist")
+        load("mnist")
     assert not (tmp_path / "nothing").exists()
 
 
@@ -137,7 +142,7 @@ def labels_by_digit(images, labels):
 
 def test_stacked_mnist_has_a_digit_in_each_channel_and_its_label_reads_them(tmp_path):
     digits, digit_labels, test_digits, test_labels = write_mnist(tmp_path / "MNIST", size=4)
-    stacked = data.load("stacked-mnist", str(tmp_path))
+    stacked = load("stacked-mnist", str(tmp_path))
     assert stacked.shape == (3, 4, 4) and stacked.classes[7] == "007" and len(stacked.classes) == 1000
     for images, labels, known in (
         (stacked.images, stacked.labels, labels_by_digit(digits, digit_labels)),
@@ -152,15 +157,15 @@ def test_stacked_mnist_has_a_digit_in_each_channel_and_its_label_reads_them(tmp_
 def test_stacked_mnist_is_of_the_usual_size_and_the_same_for_every_run(tmp_path):
     write_mnist(tmp_path / "MNIST", size=4)
     np.random.seed(1)
-    first = data.load("stacked-mnist", str(tmp_path))
+    first = load("stacked-mnist", str(tmp_path))
     np.random.seed(2)
-    second = data.load("stacked-mnist", str(tmp_path))
+    second = load("stacked-mnist", str(tmp_path))
     assert (len(first.images), len(first.held_out)) == (128_000, 10_000)
     assert first.fingerprint == second.fingerprint and np.array_equal(first.held_out, second.held_out)
 
 
 def test_the_real_digits(real_data):
-    mnist = data.load("mnist", str(real_data))
+    mnist = load("mnist", str(real_data))
     assert (len(mnist.images), len(mnist.held_out), len(mnist.classes)) == (10_000, 10_000, 10)
     assert np.bincount(mnist.labels, minlength=10).min() > 800
 
@@ -168,11 +173,11 @@ def test_the_real_digits(real_data):
 def test_the_real_colour_images(real_data):
     with zipfile.ZipFile(real_data / "cifar10-jpeg.zip") as archive:
         names = [name for name in archive.namelist() if name.endswith("0000.jpg") or name.endswith("0001.jpg")]
-        small = data.cache_folder() / "small.zip"
+        small = cache_folder() / "small.zip"
         with zipfile.ZipFile(small, "w") as copy:
             for name in names:
                 copy.writestr(name, archive.read(name))
-    cifar = data.load(str(small))
+    cifar = load(str(small))
     assert cifar.shape == (3, 32, 32) and len(cifar.classes) == 10
     assert (len(cifar.images), len(cifar.held_out)) == (20, 20)
 
@@ -225,7 +230,7 @@ def test_an_unreachable_download_is_given_up_within_five_seconds(tmp_path, monke
     # KMNIST's server is asked over plain http, so a proxy sees the request itself.
     monkeypatch.setenv("http_proxy", silent_server(answer))
     began = []
-    real_popen = data.subprocess.Popen
+    real_popen = download.subprocess.Popen
 
     def popen(*arguments, **options):
         child = real_popen(*arguments, **options)
@@ -237,9 +242,9 @@ def test_an_unreachable_download_is_given_up_within_five_seconds(tmp_path, monke
         )()
         return child
 
-    monkeypatch.setattr(data.subprocess, "Popen", popen)
+    monkeypatch.setattr(download.subprocess, "Popen", popen)
     with pytest.raises(DataError, match="no answer within 5 s"):
-        data.load("kmnist", str(tmp_path / "root" / "below"))
+        load("kmnist", str(tmp_path / "root" / "below"))
     assert time.monotonic() - began[0] < 5.5
     assert not (tmp_path / "root").exists(), "something was left half-made"
 
@@ -258,16 +263,14 @@ def test_a_download_arrives_whole_under_its_name(tmp_path, monkeypatch, silent_s
     """torchvision's own download code, in this process, from a local mirror with files in the real format."""
     import hashlib
 
-    from common import fetch
-
     from torchvision.datasets import MNIST
 
     write_mnist(tmp_path / "mirror")
     sums = [(file.name, hashlib.md5(file.read_bytes()).hexdigest()) for file in (tmp_path / "mirror").iterdir()]
     monkeypatch.setattr(MNIST, "mirrors", [silent_server(serve_folder(tmp_path / "mirror"))])
     monkeypatch.setattr(MNIST, "resources", sums)
-    monkeypatch.setattr(data, "_fetch", lambda title, staging: fetch.fetch(title, str(staging)))
-    read = data.load("mnist", str(tmp_path / "root"))
+    monkeypatch.setattr(download, "_fetch", lambda title, staging: fetch.fetch(title, str(staging)))
+    read = load("mnist", str(tmp_path / "root"))
     assert len(read.images) == 120
     assert [path.name for path in (tmp_path / "root").iterdir()] == ["MNIST"]
 
@@ -277,7 +280,7 @@ def test_a_download_with_the_wrong_checksum_is_refused(tmp_path, monkeypatch, si
         write_idx(tmp_path / "mirror" / f"{name}-ubyte.gz", np.zeros((4, 4)))
     monkeypatch.setenv("http_proxy", silent_server(serve_folder(tmp_path / "mirror")))
     with pytest.raises(DataError, match="download failed"):
-        data.load("kmnist", str(tmp_path / "root"))
+        load("kmnist", str(tmp_path / "root"))
     assert not (tmp_path / "root").exists()
 
 
@@ -286,7 +289,7 @@ def test_a_download_with_the_wrong_checksum_is_refused(tmp_path, monkeypatch, si
 
 def test_a_folder_with_a_class_a_subfolder(tmp_path):
     write_pictures(tmp_path / "set", 40, classes=("cat", "dog"))
-    read = data.load(str(tmp_path / "set"))
+    read = load(str(tmp_path / "set"))
     assert read.classes == ("cat", "dog") and read.shape == (3, 20, 20)
     assert len(read.images) + len(read.held_out) == 40 and len(read.held_out) == 4
     assert set(read.labels) == {0, 1}
@@ -296,7 +299,7 @@ def test_split_folders_are_splits(tmp_path):
     write_pictures(tmp_path / "set" / "train", 12, classes=("a", "b", "c"))
     write_pictures(tmp_path / "set" / "val", 5, classes=("a",), seed=1)
     write_pictures(tmp_path / "set" / "test", 6, classes=("b", "c"), seed=2)
-    read = data.load(str(tmp_path / "set"))
+    read = load(str(tmp_path / "set"))
     assert (len(read.images), len(read.held_out), read.classes) == (12, 6, ("a", "b", "c"))
     assert set(read.held_out_labels) == {1, 2}
 
@@ -305,7 +308,7 @@ def test_a_zip_reads_as_the_folder_it_holds(tmp_path):
     write_pictures(tmp_path / "set", 30, classes=("cat", "dog"))
     shutil.make_archive(str(tmp_path / "flat"), "zip", tmp_path / "set")
     shutil.make_archive(str(tmp_path / "wrapped"), "zip", tmp_path, "set")
-    sets = [data.load(str(tmp_path / name)) for name in ("set", "flat.zip", "wrapped.zip")]
+    sets = [load(str(tmp_path / name)) for name in ("set", "flat.zip", "wrapped.zip")]
     assert len({read.fingerprint for read in sets}) == 1 and sets[0].classes == ("cat", "dog")
 
 
@@ -316,18 +319,18 @@ def test_images_of_mixed_sizes_are_cropped_at_the_centre_and_scaled(tmp_path, ca
         picture.paste((0, 0, 40 + i), (100, 0, 200, 100))  # the central square is blue
         picture.save(tmp_path / "set" / f"{i}.png")
     Image.new("RGB", (50, 60), (0, 0, 9)).save(tmp_path / "set" / "other.png")
-    read = data.load(str(tmp_path / "set"))
+    read = load(str(tmp_path / "set"))
     assert read.shape == (3, 64, 64) and "scaled to 64" in capsys.readouterr().err
     assert read.images[:, 0].max() < 32, "the red sides were not cropped"  # the filter reads a little beyond the edge
-    assert data.load(str(tmp_path / "set"), image_size=32).shape == (3, 32, 32)
+    assert load(str(tmp_path / "set"), image_size=32).shape == (3, 32, 32)
 
 
-def decoded(picture, tmp_path, suffix="png", **options):
+def as_decoded(picture, tmp_path, suffix="png", **options):
     folder = tmp_path / f"one-{picture.mode}-{suffix}".replace(";", "")
     folder.mkdir()
     picture.save(folder / f"a.{suffix}", **options)
     Image.new("RGB", picture.size).save(folder / "z.png")
-    read = data.load(str(folder))
+    read = load(str(folder))
     return next(image for image in (*read.images, *read.held_out) if image.any()).transpose(1, 2, 0)
 
 
@@ -336,56 +339,124 @@ def test_exif_orientation_is_applied(tmp_path):
     picture.paste((255, 255, 255), (0, 0, 8, 2))  # a white top
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
-    image = decoded(picture, tmp_path, "png", exif=exif)
+    image = as_decoded(picture, tmp_path, "png", exif=exif)
     assert image[-1].min() == 255 and image[0].max() == 0
 
 
 def test_transparency_is_laid_over_white(tmp_path):
     picture = Image.new("RGBA", (8, 8), (10, 20, 30, 0))
     picture.putpixel((3, 3), (10, 20, 30, 255))
-    image = decoded(picture, tmp_path)
+    image = as_decoded(picture, tmp_path)
     assert image[0, 0].tolist() == [255, 255, 255] and image[3, 3].tolist() == [10, 20, 30]
 
 
 def test_palette_cmyk_and_sixteen_bits_are_converted(tmp_path):
     palette = Image.new("RGB", (8, 8), (0, 200, 0)).convert("P", palette=Image.Palette.ADAPTIVE)
-    assert decoded(palette, tmp_path)[0, 0].tolist() == [0, 200, 0]
-    red, green, _ = decoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), tmp_path, "jpg")[4, 4].tolist()
+    assert as_decoded(palette, tmp_path)[0, 0].tolist() == [0, 200, 0]
+    red, green, _ = as_decoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), tmp_path, "jpg")[4, 4].tolist()
     assert red > 200 and green < 60
     sixteen = Image.fromarray(np.full((8, 8), 0x8000, np.uint16))
-    assert decoded(sixteen, tmp_path)[0, 0].tolist() == [128, 128, 128]
+    assert as_decoded(sixteen, tmp_path)[0, 0].tolist() == [128, 128, 128]
 
 
 def test_grey_pictures_have_one_channel(tmp_path):
     write_pictures(tmp_path / "set", 10, mode="L")
-    assert data.load(str(tmp_path / "set")).shape == (1, 20, 20)
+    assert load(str(tmp_path / "set")).shape == (1, 20, 20)
 
 
 def test_arrays_are_scaled_once(tmp_path, patterns, monkeypatch):
     np.savez(tmp_path / "set.npz", images=patterns(150, size=12))
-    first = data.load(str(tmp_path / "set.npz"), image_size=16)
+    first = load(str(tmp_path / "set.npz"), image_size=16)
     assert first.shape == (1, 16, 16)
-    monkeypatch.setattr(data, "_square", lambda *_: pytest.fail("scaled again"))
-    assert data.load(str(tmp_path / "set.npz"), image_size=16).fingerprint == first.fingerprint
+    monkeypatch.setattr(scaling, "square", lambda *_: pytest.fail("scaled again"))
+    assert load(str(tmp_path / "set.npz"), image_size=16).fingerprint == first.fingerprint
 
 
 def test_nothing_is_decoded_twice(tmp_path, monkeypatch):
     write_pictures(tmp_path / "set", 10)
-    first = data.load(str(tmp_path / "set"))
+    first = load(str(tmp_path / "set"))
     monkeypatch.setattr(Image, "open", lambda *_: pytest.fail("decoded again"))
-    assert data.load(str(tmp_path / "set")).fingerprint == first.fingerprint
+    assert load(str(tmp_path / "set")).fingerprint == first.fingerprint
+
+
+@pytest.fixture
+def nothing_open_is_moved(monkeypatch):
+    """As on Windows, which neither renames nor removes what is open or mapped; a list of what was moved."""
+    monkeypatch.setattr(whole, "OPEN_FILES_MAY_MOVE", False)
+    moved = []
+
+    def watch(owner, name):
+        move = getattr(owner, name)
+
+        def watched(path, *arguments, **options):
+            moved.append(Path(path))
+            maps = [line.rsplit(maxsplit=1)[-1] for line in Path("/proc/self/maps").read_text().splitlines()]
+            handles = [os.readlink(handle) for handle in Path("/proc/self/fd").iterdir() if handle.is_symlink()]
+            for file in (*maps, *handles):
+                assert not Path(file).is_relative_to(path), f"{name} of {path} while {file} is open"
+            return move(path, *arguments, **options)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    for owner, name in ((os, "replace"), (shutil, "rmtree"), (Path, "unlink")):
+        watch(owner, name)
+    return moved
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="tells open files by /proc")
+@pytest.mark.parametrize("splits", [("train", "test"), ("",)])
+def test_what_is_decoded_is_neither_open_nor_mapped_when_it_is_moved(tmp_path, nothing_open_is_moved, splits):
+    for seed, split in enumerate(splits):
+        write_pictures(tmp_path / "set" / split, 8, seed=seed)
+    first = load(str(tmp_path / "set"))
+    (folder,) = (tmp_path / "cache" / "decoded").iterdir()
+    assert {path.name for path in nothing_open_is_moved} >= {"raw"}
+    np.save(folder / "train.npy", np.zeros((3, 20, 20, 3), np.uint8))  # a map of which can be made: too few images
+    assert load(str(tmp_path / "set")).fingerprint == first.fingerprint
+    assert folder in nothing_open_is_moved
+
+
+def test_a_full_disk_is_found_out_before_anything_is_decoded(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write_pictures(tmp_path / "set", 8)
+    monkeypatch.setattr(decoded, "reserve_room", full)
+    monkeypatch.setattr(decoding, "upright", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(DataError, match=r"cannot write the decoded images.*No space left on device\); make room"):
+        load(str(tmp_path / "set"))
+    assert not list((tmp_path / "cache").glob("decoded/*"))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no /dev/full")
+def test_a_disk_that_fills_while_decoding_is_a_data_error(tmp_path, monkeypatch):
+    """Where room cannot be reserved."""
+    write_pictures(tmp_path / "set", 8)
+    monkeypatch.setattr(decoded, "reserve_room", lambda _: None)
+    real_open = Path.open
+
+    class Full(io.FileIO):
+        def truncate(self, size):
+            return size
+
+    monkeypatch.setattr(
+        Path, "open", lambda path, *mode: Full("/dev/full", "wb") if path.name == "raw" else real_open(path, *mode)
+    )
+    with pytest.raises(DataError, match=r"cannot write the decoded images.*No space left on device\); make room"):
+        load(str(tmp_path / "set"))
+    assert not list((tmp_path / "cache").glob("decoded/*"))
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone"])
 def test_what_is_damaged_in_the_cache_is_decoded_anew(tmp_path, damage):
     write_pictures(tmp_path / "set", 8)
-    whole = data.load(str(tmp_path / "set"))
+    first = load(str(tmp_path / "set"))
     (folder,) = (tmp_path / "cache" / "decoded").iterdir()
     if damage == "cut":
         os.truncate(folder / "train.npy", 100)
     else:
         (folder / "complete.json").unlink()
-    assert data.load(str(tmp_path / "set")).fingerprint == whole.fingerprint
+    assert load(str(tmp_path / "set")).fingerprint == first.fingerprint
 
 
 def test_a_zip_or_npz_of_a_kind_unknown_is_refused(tmp_path):
@@ -398,20 +469,20 @@ def test_a_zip_or_npz_of_a_kind_unknown_is_refused(tmp_path):
         archive.writestr("images.npy", b"no array")
     for name, said in (("set.zip", "not a zip file"), ("set.npz", "not a readable .npz of plain arrays")):
         with pytest.raises(DataError, match=said):
-            data.load(str(tmp_path / name))
+            load(str(tmp_path / name))
 
 
 def test_a_changed_folder_is_decoded_anew(tmp_path):
     write_pictures(tmp_path / "set", 10)
-    first = data.load(str(tmp_path / "set"))
+    first = load(str(tmp_path / "set"))
     write_pictures(tmp_path / "set", 1, seed=5)
-    assert data.load(str(tmp_path / "set")).fingerprint != first.fingerprint
+    assert load(str(tmp_path / "set")).fingerprint != first.fingerprint
 
 
 def test_equal_images_are_held_out_together(tmp_path, patterns):
     images = np.repeat(patterns(100), 5, axis=0)
     np.savez(tmp_path / "set.npz", images=images)
-    read = data.load(str(tmp_path / "set.npz"))
+    read = load(str(tmp_path / "set.npz"))
     assert 100 <= len(read.held_out) < 110
     assert not {image.tobytes() for image in read.images} & {image.tobytes() for image in read.held_out}
 
@@ -421,20 +492,20 @@ def test_a_loop_of_links_is_refused_and_other_links_are_followed(tmp_path, link)
     write_pictures(tmp_path / "elsewhere" / "dog", 6)
     write_pictures(tmp_path / "set" / "cat", 6, seed=1)
     (tmp_path / "set" / "dog").symlink_to(tmp_path / "elsewhere" / "dog")
-    read = data.load(str(tmp_path / "set"))
+    read = load(str(tmp_path / "set"))
     assert len(read.images) + len(read.held_out) == 12 and read.classes == ("cat", "dog")
     place = tmp_path / "set" / "cat" / ("again.png" if link.endswith("image") else "again")
     place.symlink_to(tmp_path / "set" if link == "up" else place)
     with pytest.raises(DataError, match=r"again.*(leads back|symbolic links)"):
-        data.load(str(tmp_path / "set"))
+        load(str(tmp_path / "set"))
 
 
 def test_a_link_to_nothing_is_an_image_that_cannot_be_read(tmp_path):
     write_pictures(tmp_path / "set", 6)
     (tmp_path / "set" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     with pytest.raises(DataError, match=r"cannot read the image gone\.png.*No such file"):
-        data.load(str(tmp_path / "set"))
-    assert len(data.load(str(tmp_path / "set"), skip_broken=True).images) == 5
+        load(str(tmp_path / "set"))
+    assert len(load(str(tmp_path / "set"), skip_broken=True).images) == 5
 
 
 def test_a_file_that_is_no_image_inside_is_not_run(tmp_path):
@@ -442,35 +513,35 @@ def test_a_file_that_is_no_image_inside_is_not_run(tmp_path):
     write_pictures(tmp_path / "set", 6)
     Image.new("RGB", (20, 20)).save(tmp_path / "set" / "script.png", "EPS")
     with pytest.raises(DataError, match=r"script\.png \(cannot identify image file"):
-        data.load(str(tmp_path / "set"))
+        load(str(tmp_path / "set"))
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
 def test_a_file_that_is_far_too_large_for_an_image_is_refused(tmp_path, monkeypatch, kind):
     """Zeros: nearly nothing on disk or in a zip, and more than memory holds once they are read."""
-    monkeypatch.setattr(data, "LARGEST_FILE", 10_000)
+    monkeypatch.setattr(listing, "LARGEST_FILE", 10_000)
     write_pictures(tmp_path / "set", 6)
     with (tmp_path / "set" / "bomb.png").open("wb") as file:
         os.truncate(file.fileno(), 10_001)
     if kind == "zip":
         shutil.make_archive(tmp_path / "set", "zip", tmp_path / "set")
     with pytest.raises(DataError, match=r"cannot read the image bomb\.png \(larger than"):
-        data.load(str(tmp_path / ("set.zip" if kind == "zip" else "set")))
+        load(str(tmp_path / ("set.zip" if kind == "zip" else "set")))
 
 
 def test_an_idx_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "LARGEST_FILE", 100_000)
+    monkeypatch.setattr(listing, "LARGEST_FILE", 100_000)
     write_mnist(tmp_path / "MNIST")
     (tmp_path / "MNIST" / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(100_001)))
     with pytest.raises(DataError, match=r"train-images.*larger than"):
-        data.load("mnist", str(tmp_path))
+        load("mnist", str(tmp_path))
 
 
 def test_arrays_that_unpack_to_more_than_memory_are_refused(tmp_path, patterns, monkeypatch):
     np.savez_compressed(tmp_path / "set.npz", np.zeros((100, 8, 8), np.uint8))
-    monkeypatch.setattr(data, "_memory", lambda: 10_000)
+    monkeypatch.setattr(arrays, "memory", lambda: 10_000)
     with pytest.raises(DataError, match=r"set\.npz.*more than half of this machine's memory"):
-        data.load(str(tmp_path / "set.npz"))
+        load(str(tmp_path / "set.npz"))
 
 
 @pytest.mark.parametrize("content", ["nested", "objects", "huge"])
@@ -488,7 +559,7 @@ def test_a_pickle_that_unfolds_is_refused(tmp_path, content):
     body = pickle.dumps(batch, protocol=2) if content != "huge" else huge_array()
     (tmp_path / "cifar-10-batches-py" / "data_batch_3").write_bytes(body)
     with pytest.raises(DataError, match=r"data_batch_3: missing, damaged or not a CIFAR-10 file"):
-        data.load("cifar10", str(tmp_path))
+        load("cifar10", str(tmp_path))
 
 
 def huge_array():
@@ -504,7 +575,7 @@ def huge_array():
 def test_a_download_ends_with_the_process_that_waits_for_it(tmp_path, silent_server):
     """Killed, it could not end its child; the child hears that nobody holds the other end of its standard input."""
     env = {**os.environ, "http_proxy": silent_server(keep_silent)}
-    script = [sys.executable, data.Path(data.__file__).with_name("fetch.py"), "KMNIST", tmp_path]
+    script = [sys.executable, fetch.__file__, "KMNIST", tmp_path]
     child = subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
     child.stdout.readline()  # ready
     child.stdin.close()
@@ -514,7 +585,7 @@ def test_a_download_ends_with_the_process_that_waits_for_it(tmp_path, silent_ser
 def test_text_files_among_the_images_are_passed_over_and_said(tmp_path, capsys):
     write_pictures(tmp_path / "set", 5)
     (tmp_path / "set" / "readme.txt").write_text("hello")
-    assert len(data.load(str(tmp_path / "set")).images) == 4
+    assert len(load(str(tmp_path / "set")).images) == 4
     assert "passed over 1 file(s) that are not images (readme.txt)" in capsys.readouterr().err
 
 
@@ -524,9 +595,9 @@ def test_a_broken_image_is_named_and_can_be_left_out(tmp_path, capsys, damage):
     file = tmp_path / "set" / "0003.png"
     file.write_bytes(damage or file.read_bytes()[:200])
     with pytest.raises(DataError, match=r"cannot read the image 0003\.png.*--skip-broken"):
-        data.load(str(tmp_path / "set"))
+        load(str(tmp_path / "set"))
     assert not list((tmp_path / "cache").glob("decoded/*"))
-    read = data.load(str(tmp_path / "set"), skip_broken=True)
+    read = load(str(tmp_path / "set"), skip_broken=True)
     assert len(read.images) + len(read.held_out) == 7
     assert "left out 1 image(s) that cannot be read (0003.png)" in capsys.readouterr().err
 
@@ -537,26 +608,26 @@ def test_a_signal_while_decoding_is_not_taken_for_a_broken_image(tmp_path, monke
     def interrupted(*_):
         raise Stopped("stopped by SIGTERM", 143)
 
-    monkeypatch.setattr(data, "_upright", interrupted)
+    monkeypatch.setattr(decoding, "upright", interrupted)
     with pytest.raises(Stopped):
-        data.load(str(tmp_path / "set"), skip_broken=True)
+        load(str(tmp_path / "set"), skip_broken=True)
     assert not list((tmp_path / "cache").glob("decoded/*"))
 
 
 def test_a_folder_too_big_for_memory_stays_on_disk(tmp_path, monkeypatch):
     write_pictures(tmp_path / "set", 30)
-    whole = data.load(str(tmp_path / "set"))
-    monkeypatch.setattr(data.os, "sysconf", lambda _: 1)
-    mapped = data.load(str(tmp_path / "set"))
-    assert isinstance(mapped.images.base, np.memmap) or isinstance(mapped.images, np.memmap)
-    assert mapped.fingerprint == whole.fingerprint
+    kept = load(str(tmp_path / "set"))
+    monkeypatch.setattr(folders, "memory", lambda: 1)
+    mapped = load(str(tmp_path / "set"))
+    assert isinstance(mapped.images, np.memmap) and not isinstance(kept.images, np.memmap)
+    assert mapped.fingerprint == kept.fingerprint
 
 
 def test_a_decompression_bomb_is_refused(tmp_path):
     write_pictures(tmp_path / "set", 3)
     Image.new("1", (20_000, 20_000)).save(tmp_path / "set" / "bomb.png")
     with pytest.raises(DataError, match=r"bomb\.png"):
-        data.load(str(tmp_path / "set"))
+        load(str(tmp_path / "set"))
 
 
 @pytest.mark.parametrize(
@@ -572,7 +643,7 @@ def test_a_decompression_bomb_is_refused(tmp_path):
 def test_folders_that_cannot_be_trained_on(tmp_path, make, reason):
     make(tmp_path / "set")
     with pytest.raises(DataError, match=reason):
-        data.load(str(tmp_path / "set"))
+        load(str(tmp_path / "set"))
 
 
 def test_a_truncated_zip(tmp_path):
@@ -581,7 +652,7 @@ def test_a_truncated_zip(tmp_path):
     shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path / "set")
     file.write_bytes(file.read_bytes()[:-300])
     with pytest.raises(DataError, match="truncated or not a zip"):
-        data.load(str(file))
+        load(str(file))
 
 
 # --- arrays
@@ -593,7 +664,7 @@ def test_npz(tmp_path, patterns, names, channels):
     images = patterns(300, channels=channels or 1)
     images = images[..., 0] if channels is None else images
     np.savez(tmp_path / "set.npz", **{names[0]: images, names[1]: np.arange(300) % 3 + 5})
-    read = data.load(str(tmp_path / "set.npz"))
+    read = load(str(tmp_path / "set.npz"))
     assert read.shape == (channels or 1, 12, 12) and read.classes == ("5", "6", "7")
     assert len(read.held_out) == 100 and len(read.images) == 200
     original = {image.tobytes(): label for image, label in zip(images, np.arange(300) % 3, strict=True)}
@@ -618,15 +689,15 @@ def test_npz(tmp_path, patterns, names, channels):
 def test_npz_that_cannot_be_trained_on(tmp_path, arrays, reason):
     np.savez(tmp_path / "set.npz", **arrays)
     with pytest.raises(DataError, match=reason):
-        data.load(str(tmp_path / "set.npz"))
+        load(str(tmp_path / "set.npz"))
 
 
 def test_a_file_that_is_no_npz(tmp_path):
     (tmp_path / "set.npz").write_bytes(io.BytesIO(b"PK\3\4 nonsense").getvalue())
     with pytest.raises(DataError, match=r"not a readable .npz"):
-        data.load(str(tmp_path / "set.npz"))
+        load(str(tmp_path / "set.npz"))
 
 
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(DataError, match=r"neither a data set .*mnist.*digits.* nor a path"):
-        data.load("minst")
+        load("minst")

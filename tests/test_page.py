@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from common.run import RunFolder
+from common.runs.record import read_record, write_record
 
 import pytest
 from conftest import command
@@ -36,9 +36,9 @@ def home(tmp_path_factory):
         shutil.copytree(home / "wgan", home / name)
     shutil.copytree(home / "wgan", home / "unscored")
     (home / "unscored" / "scores.json").unlink()
-    record = RunFolder(home / "unscored").record()
+    record = read_record(home / "unscored")
     record |= {"state": "diverged", "settings": {**record["settings"], "clip": 1}}
-    RunFolder(home / "unscored").write_record(record)
+    write_record(home / "unscored", record)
     done = subprocess.run(command("compare", home, home / HOSTILE, "--output", home), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return home

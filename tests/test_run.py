@@ -9,9 +9,9 @@ import zipfile
 from dataclasses import dataclass
 
 from bench.chaos import differences, log_of
-from common import train
-from common.cli import FolderError
-from common.run import load_generator
+from common.errors import FolderError
+from common.models import load_generator
+from common.training import plan
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ import torch
 from conftest import SCRIPTS, command, corrupt, record_of
 from PIL import Image
 from safetensors.numpy import load_file
+from torch.optim import Adam
 
 LINE = dict.fromkeys(SCRIPTS, ("2e-4", "2e-4", "0.5"))
 LINE |= {"wgan": ("5e-5", "5e-5", "0.5"), "wgan_gp": ("1e-4", "1e-4", "0"), "ebgan": ("1e-3", "1e-3", "0.5")}
@@ -93,7 +94,7 @@ def test_a_long_epoch_has_grids_and_lines_within_it(start, tmp_path, monkeypatch
 
     Not so with --sample-every.
     """
-    monkeypatch.setattr(train, "GRIDS", 10 * train.GRIDS)
+    monkeypatch.setattr(plan, "GRIDS", 10 * plan.GRIDS)
     np.savez(tmp_path / "large.npz", images=patterns(13_400, 8))
     line = (*LINE["gan"], tmp_path / "run", "--dataset", tmp_path / "large.npz", "--batch-size", 200)
     done = start("gan", *line, "--epochs", 1)
@@ -152,10 +153,11 @@ def test_the_saved_generator_is_the_average_of_the_trained_one(launch, tmp_path)
 
     def main(run):
         s = run.settings
-        G, D = run.generator(lsgan.Generator, s.z_dim, run.shape), run.network(lsgan.Discriminator, run.shape)
+        G = run.generator("G", lsgan.Generator(s.z_dim, run.shape))
+        D = run.network("D", lsgan.Discriminator(run.shape))
         seen.append({name: tensor.clone() for name, tensor in G.state_dict().items()})
-        opt_G, opt_D = run.optimizer(torch.optim.Adam, G, lr=1e-2), run.optimizer(torch.optim.Adam, D, lr=1e-2)
-        for _, x in run.batches():
+        opt_G, opt_D = (run.optimizer(name, Adam(N.parameters(), 1e-2)) for name, N in (("G", G), ("D", D)))
+        for x in run.batches():
             run.log(lsgan.discriminator_step(D, G, opt_D, x, run.noise(), 0, 1))
             run.log(lsgan.generator_step(D, G, opt_G, run.noise(), 1))
             seen.append({name: tensor.clone() for name, tensor in G.state_dict().items()})
@@ -381,7 +383,7 @@ def test_a_variant_of_ones_own_needs_nothing_but_its_file(tmp_path):
     assert subprocess.run(run, cwd=copy, capture_output=True).returncode == 0
     use = """
 import torch
-from common.run import load_generator
+from common.models import load_generator
 print(load_generator("out/mine")(torch.randn(2, 100)).shape)
 """
     shown = subprocess.run([os.sys.executable, "-c", use], cwd=copy, capture_output=True, text=True)

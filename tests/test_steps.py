@@ -12,7 +12,7 @@ import pix2pix
 import r3gan
 import wgan
 import wgan_gp
-from common.layers import Dropout
+from common.nn.layers import Dropout
 
 import pytest
 import torch

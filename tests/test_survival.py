@@ -15,9 +15,19 @@ import zipfile
 from pathlib import Path
 
 from bench.chaos import differences
-from common import collapse, files, train
-from common.cli import FolderError
-from common.run import RunFolder, load_generator, load_script
+from common.data.registry import load
+from common.errors import FolderError
+from common.models import load_generator, load_network, load_script
+from common.nn.pixels import floats
+from common.nn.rebuildable import rebuildable
+from common.runs.checkpoint import CheckpointFiles, read_checkpoint, seal
+from common.runs.folder import RunFolder
+from common.runs.log import read_log
+from common.runs.record import read_record, write_record
+from common.scoring import watch
+from common.storage import whole
+from common.storage.whole import PREFIX, scratch_folder
+from common.training import launching
 
 import numpy as np
 import pytest
@@ -62,7 +72,7 @@ def test_a_run_killed_in_the_midst_of_its_writes_ends_with_the_same_bytes(start,
         killed = [sys.executable, HOME / "tests" / "killed.py", point, str(count), HOME / "lsgan.py", *map(str, line)]
         child = subprocess.run(killed, capture_output=True, text=True, timeout=120)
         assert child.returncode == -signal.SIGKILL, (point, child.stderr)
-        leftovers = list((tmp_path / "killed").rglob(f"{files.PREFIX}*"))
+        leftovers = list((tmp_path / "killed").rglob(f"{PREFIX}*"))
         assert len(leftovers) == (0 if point.startswith("after:checkpoint.pt") else 1), (point, leftovers)
     assert start("lsgan", *line).code == 0
     assert start("lsgan", *RATES, tmp_path / "whole", *options).code == 0
@@ -83,18 +93,18 @@ def test_every_random_generator_goes_on_where_it_was(launch, tmp_path):
     random.seed(9), np.random.seed(9)
     for epochs in (2, 4):
         assert launch(drawing, *RATES, tmp_path / "halved", *DIGITS, "--epochs", epochs).code == 0
-    rows = [[{n: row[n] for n in "abc"} for row in RunFolder(tmp_path / name).log()] for name in ("whole", "halved")]
+    rows = [[{n: row[n] for n in "abc"} for row in read_log(tmp_path / name)] for name in ("whole", "halved")]
     assert rows[0] == rows[1] and len(rows[0]) == 4
 
 
 def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(start, copy):
     for folder in (copy, copy / "samples"):
-        (folder / f"{files.PREFIX}dead").write_bytes(b"half")
-    (copy / f"{files.PREFIX}dead-folder").mkdir()
-    with files.scratch_folder(copy) as living:
+        (folder / f"{PREFIX}dead").write_bytes(b"half")
+    (copy / f"{PREFIX}dead-folder").mkdir()
+    with scratch_folder(copy) as living:
         assert start("gan", *RATES, copy, "--epochs", 4).code == 0
         assert living.exists()
-    assert not list(copy.rglob(f"{files.PREFIX}*"))
+    assert not list(copy.rglob(f"{PREFIX}*"))
 
 
 def test_chaos_finds_no_difference(tmp_path):
@@ -110,11 +120,11 @@ def test_chaos_finds_no_difference(tmp_path):
 def test_chaos_would_find_a_difference(copy, finished):
     assert differences(finished, copy) == []
     corrupt(copy / "samples" / "epoch-0002.png")
-    state = RunFolder(copy).restore()
-    state["random"][0] ^= 1
-    RunFolder(copy).write_checkpoint(state)
-    (copy / f"{files.PREFIX}left").write_bytes(b"")
-    assert differences(finished, copy) == [f"{files.PREFIX}left", "samples/epoch-0002.png", "checkpoint.pt"]
+    state = read_checkpoint(copy)
+    state["parts"]["random"]["torch"][0] ^= 1
+    CheckpointFiles(RunFolder(copy)).write(state)
+    (copy / f"{PREFIX}left").write_bytes(b"")
+    assert differences(finished, copy) == [f"{PREFIX}left", "samples/epoch-0002.png", "checkpoint.pt"]
 
 
 # --- signals
@@ -141,8 +151,11 @@ def test_a_signal_stops_with_a_checkpoint_and_a_second_one_damages_nothing(tmp_p
     assert child.returncode == code and time.monotonic() - sent < 5
     assert "is saved; the same line goes on" in err and "Traceback" not in err
     assert record_of(folder)["state"] == "stopped" and record_of(folder)["checkpoint_step"] > 0
-    assert RunFolder(folder).restore()["step"] == record_of(folder)["steps"] and load_generator(folder) is not None
-    assert not list(folder.rglob(f"{files.PREFIX}*"))
+    assert (
+        read_checkpoint(folder)["parts"]["progress"]["step"] == record_of(folder)["steps"]
+        and load_generator(folder) is not None
+    )
+    assert not list(folder.rglob(f"{PREFIX}*"))
 
 
 def test_ctrl_c_while_torch_is_imported_needs_no_traceback(tmp_path):
@@ -166,7 +179,7 @@ def test_a_second_signal_while_the_first_is_answered_changes_nothing(start, tmp_
         os.kill(os.getpid(), signal.SIGTERM)
         said.append(message)
 
-    monkeypatch.setattr(train, "say", interrupted)
+    monkeypatch.setattr(launching, "say", interrupted)
     done = start("gan", *RATES, tmp_path / "run", "--dataset", "nowhere/")
     assert done.code == 3 and len(said) == 1 and not done.err
 
@@ -184,7 +197,7 @@ def test_a_signal_that_was_ignored_stays_ignored(tmp_path):
 
 def test_a_signal_breaks_off_scoring_and_the_log_has_the_scores_after_all(start, tmp_path, monkeypatch):
     """Scores may take minutes. The epoch's end, which they are part of, is left to the next start."""
-    from common.metrics import Evaluator
+    from common.scoring.evaluator import Evaluator
 
     line = ("gan", *RATES)
     options = (*DIGITS, "--epochs", 3, "--evaluate-every", 2)
@@ -208,12 +221,12 @@ def test_a_signal_breaks_off_scoring_and_the_log_has_the_scores_after_all(start,
 
 
 def test_a_signal_among_the_data_is_not_taken_for_a_broken_image(start, tmp_path, monkeypatch):
-    from common import data
+    from common.data import decoding
 
     from formats import write_pictures
 
     write_pictures(tmp_path / "set", 8)
-    monkeypatch.setattr(data, "_upright", lambda *_: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(1))
+    monkeypatch.setattr(decoding, "upright", lambda *_: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(1))
     done = start("gan", *RATES, tmp_path / "run", "--dataset", tmp_path / "set", "--skip-broken")
     assert done.code == 143 and "before the first step" in done.lines[-1]
     assert not (tmp_path / "run").exists()
@@ -275,9 +288,9 @@ def test_a_disk_that_fills_up_costs_nothing_and_the_same_line_goes_on(start, fin
     full = start(*line)
     assert full.code == 5 and "No space left" in full.lines[-1] and "Traceback" not in full.err
     assert len([text for text in full.lines if "gan.py" in text]) == 1
-    assert not list(small_disk.rglob(f"{files.PREFIX}*"))
-    state = RunFolder(small_disk / "gan").restore()
-    assert state["step"] >= 2 if leave > 16_000_000 else state is None
+    assert not list(small_disk.rglob(f"{PREFIX}*"))
+    state = read_checkpoint(small_disk / "gan")
+    assert state["parts"]["progress"]["step"] >= 2 if leave > 16_000_000 else state is None
     (small_disk / "other").unlink()
     again = start(*line)
     assert again.code == 0 and "damaged" not in again.err
@@ -309,7 +322,7 @@ def test_a_folder_that_turns_read_only_in_the_middle(launch, tmp_path):
 
     def closing(run):
         G = generator(run)
-        for i, _ in run.batches():
+        for i, _ in enumerate(run.batches(), run.images_shown // 64):
             run.log({"d_loss": G.bias.mean()})
             if i == 30:
                 subprocess.run(["chattr", "+i", folder, folder / "samples"], check=True)
@@ -320,7 +333,7 @@ def test_a_folder_that_turns_read_only_in_the_middle(launch, tmp_path):
     finally:
         subprocess.run(["chattr", "-i", folder, folder / "samples"], check=True)
     assert broken.code == 5 and "cannot write" in broken.lines[-1] and "Traceback" not in broken.err
-    assert RunFolder(folder).restore()["step"] >= 25
+    assert read_checkpoint(folder)["parts"]["progress"]["step"] >= 25
     assert launch(training, *line).code == 0
 
 
@@ -426,6 +439,7 @@ def test_a_damaged_grid_does_not_keep_a_run_from_ending(start, copy):
 # --- divergence and collapse
 
 
+@rebuildable(takes="z")
 class Constant(nn.Module):
     """z -> one of the `kinds` images for each z, at random, and a weight that an optimizer can hold."""
 
@@ -442,18 +456,15 @@ class Constant(nn.Module):
 
 def images_of(kinds):
     """Training images of digits: the first of class 3, or all of the classes that are named."""
-    from common import data
-    from common.images import floats
-
-    digits = data.load("digits")
+    digits = load("digits")
     if kinds == "one image":
         return floats(digits.images[digits.labels == 3][:1])
     return floats(digits.images[np.isin(digits.labels, [int(digit) for digit in kinds])])
 
 
 def generator(run, kinds="0123456789"):
-    G = run.generator(Constant, run.settings.z_dim, kinds)
-    run.optimizer(torch.optim.Adam, G, lr=run.settings.lr_g)
+    G = run.generator("G", Constant(run.settings.z_dim, kinds))
+    run.optimizer("G", torch.optim.Adam(G.parameters(), run.settings.lr_g))
     return G
 
 
@@ -467,18 +478,19 @@ def training(run, kinds="0123456789"):
 def test_divergence_names_the_quantity_and_the_epoch_and_keeps_the_last_good_state(launch, tmp_path, what):
     def diverging(run):
         G = generator(run)
-        for i, _ in run.batches():
+        for i, _ in enumerate(run.batches()):
             if what == "weight" and i == 40:
                 G.bias.data.fill_(float("nan"))
             run.log({"d_loss": torch.tensor(float("inf") if what == "loss" and i == 40 else 0.5)})
 
     line = (*RATES, tmp_path / "run", *DIGITS, "--epochs", 4, "--checkpoint-every", "0.001s")
     broke = launch(diverging, *line)
-    named = "d_loss is" if what == "loss" else "the weight Constant.bias is not finite"
+    named = "d_loss is" if what == "loss" else "the weight G.bias is not finite"
     assert broke.code == 4 and f"diverged in epoch 2: {named}" in broke.lines[-1]
     assert record_of(tmp_path / "run")["state"] == "diverged"
-    state = RunFolder(tmp_path / "run").restore()
-    assert 25 <= state["step"] <= 40 and torch.isfinite(state["networks"]["0 Constant"]["bias"]).all()
+    state = read_checkpoint(tmp_path / "run")["parts"]
+    assert 25 <= state["progress"]["step"] <= 40
+    assert torch.isfinite(state["networks"]["weights"]["G"]["bias"]).all()
     before = contents(tmp_path / "run")
     again = launch(diverging, *line)
     assert again.code == 4 and len(again.lines) == 1 and named in again.err
@@ -498,17 +510,15 @@ def test_mode_collapse_is_said_once_and_not_before_a_twentieth_of_the_run(launch
     """A generator of real digits: of one of them, of three classes, or of all."""
     dataset = "digits"
     if unlabelled:
-        from common import data
-
         dataset = tmp_path / "digits.npz"
-        np.savez(dataset, images=data.load("digits").images.transpose(0, 2, 3, 1))
+        np.savez(dataset, images=load("digits").images.transpose(0, 2, 3, 1))
     line = (*RATES, tmp_path / "run", "--dataset", dataset, "--epochs", 100, "--batch-size", 128, "--sample-every", 2)
     done = launch(lambda run: training(run, kinds), *line)
     assert done.code == 0, done.err
     said = [text for text in done.lines if "MODE COLLAPSE" in text]
     with (tmp_path / "run" / "log.csv").open() as file:
         rows = {float(row["epoch"]): row["collapsed"] for row in csv.DictReader(file) if row["collapsed"]}
-    first = max(5, collapse.STEPS / (1456 // 128 if unlabelled else 1618 // 128))
+    first = max(5, watch.STEPS / (1456 // 128 if unlabelled else 1618 // 128))
     assert min(rows) >= first and len(rows) > 20
     must = kinds == "one image" or (len(kinds) == 3 and not unlabelled)  # which classes there are, only labels say
     assert set(rows.values()) == {"1" if must else "0"}
@@ -537,9 +547,7 @@ class Bomb:
 
 
 def sealed(body):
-    from common.run import SEAL, _sha256
-
-    return body + SEAL + _sha256(body).encode()
+    return body + seal(body)
 
 
 def test_a_checkpoint_of_pickled_code_runs_none(start, copy, tmp_path, monkeypatch):
@@ -552,7 +560,7 @@ def test_a_checkpoint_of_pickled_code_runs_none(start, copy, tmp_path, monkeypat
         refused = start("gan", *RATES, copy, "--epochs", 4)
         assert refused.code == 5 and "no checkpoint is whole" in refused.lines[-1]
         with pytest.raises(FolderError):
-            RunFolder(copy).network("Discriminator")
+            load_network(copy, "D")
     (copy / "generator.safetensors").write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(FolderError):
         load_generator(copy)
@@ -575,8 +583,8 @@ def test_a_checkpoint_that_unpacks_to_more_than_itself_is_refused(start, copy):
     "name", ["os", "compare", "evaluate", "tests/killed", "../main/gan", "common/train", "", "gan.py"]
 )
 def test_a_run_json_that_names_another_module_is_refused(start, tool, copy, tmp_path, name):
-    record = RunFolder(copy).record()
-    RunFolder(copy).write_record({**record, "script": name})
+    record = read_record(copy)
+    write_record(copy, {**record, "script": name})
     refused = start("gan", *RATES, copy, "--epochs", 4)
     assert refused.code == 5 and len(refused.lines) == 1 and f"holds a run of {name}.py" in refused.err
     with pytest.raises(FolderError, match="not one of the scripts"):
@@ -586,9 +594,9 @@ def test_a_run_json_that_names_another_module_is_refused(start, tool, copy, tmp_
 
 
 def test_a_run_json_that_makes_no_sense_is_taken_for_damaged(start, copy):
-    record = RunFolder(copy).record()
+    record = read_record(copy)
     for change in ({"threads": 10**9}, {"dataset": []}, {"settings": "x"}, {"epochs": "many"}, {"message": None}):
-        RunFolder(copy).write_record({**record, **change})
+        write_record(copy, {**record, **change})
         again = start("gan", *RATES, copy, "--dataset", "digits", "--epochs", 3)
         assert again.code == 0 and "run.json: missing or damaged" in again.err
 
@@ -610,8 +618,8 @@ def test_nothing_is_written_through_a_link_out_of_the_folder(start, copy, tmp_pa
 
 def test_a_link_under_a_temporary_name_is_not_followed(copy, tmp_path, monkeypatch):
     (tmp_path / "outside").write_text("mine")
-    monkeypatch.setattr(files.secrets, "token_hex", lambda _: "known")
-    (copy / f"{files.PREFIX}known").symlink_to(tmp_path / "outside")
+    monkeypatch.setattr(whole.secrets, "token_hex", lambda _: "known")
+    (copy / f"{PREFIX}known").symlink_to(tmp_path / "outside")
     with pytest.raises(FolderError, match="cannot write"):
         RunFolder(copy).write("losses.png", b"new")
     assert (tmp_path / "outside").read_text() == "mine"
@@ -624,7 +632,7 @@ def test_without_a_home_an_environment_or_a_writable_directory(tmp_path):
     """The folder's name has a space, quotes, a newline and an emoji; everything is private to the user."""
     folder = tmp_path / 'the "night\'s"\nrun 🌙'
     line = command("gan", *RATES, folder, *DIGITS, "--epochs", 2)
-    before = {path for path in Path("/tmp").iterdir() if path.name.startswith(files.PREFIX)}
+    before = {path for path in Path("/tmp").iterdir() if path.name.startswith(PREFIX)}
     for said in ("epoch 2/2", "finished already, 2 epochs"):
         done = subprocess.run(
             line, cwd="/proc", env={}, umask=0o077, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
@@ -632,7 +640,7 @@ def test_without_a_home_an_environment_or_a_writable_directory(tmp_path):
         assert done.returncode == 0 and said in done.stderr, done.stderr
         assert all("\\n" in text for text in done.stderr.splitlines() if "night" in text)
     assert {path.stat().st_mode & 0o077 for path in folder.rglob("*")} == {0}
-    assert {path for path in Path("/tmp").iterdir() if path.name.startswith(files.PREFIX)} <= before
+    assert {path for path in Path("/tmp").iterdir() if path.name.startswith(PREFIX)} <= before
 
 
 def test_a_relative_folder(start, tmp_path, monkeypatch):

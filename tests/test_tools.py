@@ -1,22 +1,32 @@
 """sample.py, evaluate.py and compare.py, as they are typed."""
 
+import ast
 import csv
 import functools
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import zipfile
+from dataclasses import replace
 
-from common import data, report
-from common.metrics import Terms
-from common.run import RunFolder, load_generator
+from common import models
+from common.data.registry import load
+from common.models import load_generator
+from common.report.run import Run, state_of
+from common.runs.checkpoint import CheckpointFiles, read_checkpoint
+from common.runs.folder import RunFolder
+from common.runs.log import read_log
+from common.runs.record import read_record, write_record
+from common.runs.scores import read_scores, write_scores
+from common.scoring.terms import Terms
 
 import numpy as np
 import pytest
 import torch
-from conftest import HOME, command
+from conftest import HOME, SCRIPTS, command
 from formats import write_pictures
 from PIL import Image
 
@@ -117,7 +127,7 @@ def test_without_a_class_all_come_in_turn_and_folders_carry_them(tool, runs, tmp
     assert np.array_equal(arrays(tmp_path / "all.npz")["arr_1"], np.arange(40) % 10)
     assert tool("sample", runs / "cgan", 40, tmp_path / "folder").code == 0
     assert {path.name for path in (tmp_path / "folder").iterdir()} == set("0123456789")
-    assert data.load(str(tmp_path / "folder")).classes == tuple("0123456789")
+    assert load(str(tmp_path / "folder")).classes == tuple("0123456789")
     assert tool("sample", runs / "cgan", 40, tmp_path / "grid.png").code == 0
     with Image.open(tmp_path / "grid.png") as picture:
         assert picture.width == 10 * 58 + 2  # a class a column
@@ -202,14 +212,12 @@ def test_sampling_takes_no_lock(tool, runs, tmp_path, monkeypatch):
 
 def test_a_stopped_run_that_goes_on_is_sampled_from_its_checkpoint(runs, tmp_path):
     shutil.copytree(runs / "gan", tmp_path / "gan")
-    run = RunFolder(tmp_path / "gan")
-    state = run.restore()
-    network = state["networks"][state["generator"]["network"]]
-    for tensor in network.values():
+    state = read_checkpoint(tmp_path / "gan")
+    for tensor in state["parts"]["networks"]["sampled"].values():
         tensor.zero_()
-    run.write_checkpoint(state)
+    CheckpointFiles(RunFolder(tmp_path / "gan")).write(state)
     assert any(p.abs().sum() > 0 for p in load_generator(tmp_path / "gan").parameters())  # it says finished
-    run.write_record({**run.record(), "state": "running"})
+    write_record(tmp_path / "gan", {**read_record(tmp_path / "gan"), "state": "running"})
     assert all(p.abs().sum() == 0 for p in load_generator(tmp_path / "gan").parameters())
 
 
@@ -281,10 +289,9 @@ def test_images_of_one_name_are_all_kept(tool, runs, tmp_path):
 
 def test_a_class_named_like_a_path_stays_in_the_folder(tool, runs, tmp_path):
     shutil.copytree(runs / "cgan", tmp_path / "cgan")
-    run = RunFolder(tmp_path / "cgan")
-    record = run.record()
+    record = read_record(tmp_path / "cgan")
     record["dataset"]["classes"] = ["../../outside", "/absolute", "..", "", *"456789"]
-    run.write_record(record)
+    write_record(tmp_path / "cgan", record)
     assert tool("sample", tmp_path / "cgan", 10, tmp_path / "results").code == 0
     assert {path.name for path in (tmp_path / "results").iterdir()} == set("0123456789")
 
@@ -305,20 +312,76 @@ def test_every_run_has_its_scores_and_one_table_for_what_can_be_compared(scored)
     tables = out.strip().split("\n\n")
     assert len(tables) == 2  # from noise, and translations
     assert "the digits network" in out and "gan (×2 seeds)" in out and "real images" in out
-    entries = {name: RunFolder(home / name).scores() for name in ("gan", "gan-1", "cgan", "ebgan", "pairs")}
+    entries = {name: read_scores(home / name) for name in ("gan", "gan-1", "cgan", "ebgan", "pairs")}
     assert all(len(found) == 1 for found in entries.values())
     scores = {name: found[0]["scores"] for name, found in entries.items()}
     assert {"frechet", "kernel", "precision", "recall", "density", "coverage", "class_kl"} <= set(scores["gan"])
     assert {"as_asked", "worst_class_coverage"} <= set(scores["cgan"])
     assert scores["ebgan"]["probe_pixels"] > 0.9 and 0.1 < scores["ebgan"]["probe"] <= 1
     assert set(scores["pairs"]) == {"held_out_l1", "psnr", "ssim", "finds_own"}
-    assert entries["gan"][0]["step"] == RunFolder(home / "gan").record()["steps"]
+    assert entries["gan"][0]["step"] == read_record(home / "gan")["steps"]
 
 
 def test_samples_stand_beside_their_nearest_training_images(scored):
     with Image.open(scored[0] / "gan" / "nearest.png") as picture:
         assert picture.size == (9 * 58 + 2, 8 * 58 + 2)
     assert not (scored[0] / "pairs" / "nearest.png").exists()
+
+
+@pytest.fixture
+def laboratory(runs, tmp_path, monkeypatch):
+    """laboratory(lines): a folder of scripts with one of the user's own, mine.py, whose Settings have these lines."""
+
+    def make(lines):
+        folder = tmp_path / "laboratory"
+        folder.mkdir(exist_ok=True)
+        for script in SCRIPTS:
+            shutil.copy(HOME / f"{script}.py", folder)
+        (folder / "mine.py").write_text(OWN_SCRIPT.format(lines=lines))
+        monkeypatch.setattr(models, "HOME", folder)
+        monkeypatch.delitem(sys.modules, "mine", raising=False)
+
+    yield make
+    sys.modules.pop("mine", None)
+
+
+OWN_SCRIPT = """
+from dataclasses import dataclass
+from typing import ClassVar
+from common.options import Settings as Shared
+
+@dataclass(frozen=True)
+class Settings(Shared):
+    {lines}
+
+def main(run):
+    pass
+
+if __name__ == "__main__":
+    from common.training import launch
+    launch(main, Settings, __doc__)
+"""
+
+
+@pytest.mark.parametrize("encoder", ["D", None])
+def test_an_encoder_is_probed_whatever_its_script_is_called(tool, runs, laboratory, tmp_path, encoder):
+    laboratory(f"encoder: ClassVar = {encoder!r}")
+    shutil.copytree(runs / "ebgan", tmp_path / "run")
+    write_record(tmp_path / "run", {**read_record(runs / "ebgan"), "script": "mine"})
+    done = tool("evaluate", tmp_path / "run")
+    assert done.code == 0, done.err
+    (entry,) = read_scores(tmp_path / "run")
+    assert ("probe" in entry["scores"]) == ("probe_pixels" in entry["scores"]) == (encoder is not None)
+
+
+def test_an_encoder_that_cannot_be_built_again_is_said_and_the_run_is_scored(tool, runs, laboratory, tmp_path):
+    laboratory("encoder: ClassVar = 'E'")
+    shutil.copytree(runs / "ebgan", tmp_path / "run")
+    write_record(tmp_path / "run", {**read_record(runs / "ebgan"), "script": "mine"})
+    done = tool("evaluate", tmp_path / "run")
+    assert done.code == 0 and "not probed" in done.lines[0] and "no network E" in done.lines[0]
+    (entry,) = read_scores(tmp_path / "run")
+    assert "frechet" in entry["scores"] and "probe" not in entry["scores"]
 
 
 def test_scoring_again_gives_the_same_and_replaces_it(tool, scored, tmp_path):
@@ -332,7 +395,7 @@ def test_other_features_stand_beside_the_first(tool, scored, tmp_path):
     shutil.copytree(scored[0] / "gan", tmp_path / "gan")
     done = tool("evaluate", tmp_path / "gan", "--features", "pca", "--samples", 60)
     assert done.code == 0, done.err
-    entries = RunFolder(tmp_path / "gan").scores()
+    entries = read_scores(tmp_path / "gan")
     assert [entry["samples"] for entry in entries] == [179, 60]
     assert len({Terms.of(entry) for entry in entries}) == 2
     assert len(done.out.strip().split("\n\n")) == 2 and "PCA of pixels" in done.out
@@ -342,7 +405,7 @@ def test_parzen_is_printed_beside_the_papers(tool, scored, tmp_path):
     shutil.copytree(scored[0] / "gan", tmp_path / "gan")
     done = tool("evaluate", tmp_path / "gan", "--parzen")
     assert "225 ± 2" in done.out and "132 ± 1.8" in done.out and "gan: Parzen" in done.out
-    scores = RunFolder(tmp_path / "gan").scores()[-1]["scores"]
+    scores = read_scores(tmp_path / "gan")[-1]["scores"]
     assert np.isfinite(scores["parzen"]) and scores["parzen_error"] > 0 and 0.1 <= scores["parzen_sigma"] <= 1
 
 
@@ -368,9 +431,9 @@ def test_where_no_run_can_be_scored_the_first_refusal_is_the_end(tool, runs, tmp
 
 def test_entries_of_another_version_are_replaced_without_a_word(tool, scored, tmp_path):
     shutil.copytree(scored[0] / "gan", tmp_path / "gan")
-    RunFolder(tmp_path / "gan").write_scores([{"frechet": 1.0}])
+    write_scores(tmp_path / "gan", [{"frechet": 1.0}])
     assert tool("evaluate", tmp_path / "gan").code == 0
-    assert len(RunFolder(tmp_path / "gan").scores()) == 1
+    assert len(read_scores(tmp_path / "gan")) == 1
 
 
 def test_evaluate_without_a_run_is_one_line(tool, tmp_path):
@@ -382,7 +445,7 @@ def test_damaged_scores_are_passed_over_and_said(scored, tmp_path, capfd):
     shutil.copytree(scored[0] / "gan", tmp_path / "gan")
     file = tmp_path / "gan" / "scores.json"
     file.write_text(file.read_text().replace('"frechet": ', '"frechet": 1'))
-    assert RunFolder(tmp_path / "gan").scores() == []
+    assert read_scores(tmp_path / "gan") == []
     assert "scores.json: damaged" in capfd.readouterr().err
 
 
@@ -395,19 +458,19 @@ def test_scores_on_the_way_change_nothing_but_the_log(shell, runs, tmp_path):
     assert done.code == 0, done.err
     plain = (runs / "gan" / "generator.safetensors").read_bytes()
     assert (tmp_path / "gan" / "generator.safetensors").read_bytes() == plain
-    rows = RunFolder(tmp_path / "gan").log()
+    rows = read_log(tmp_path / "gan")
     assert [row["epoch"] for row in rows if "frechet" in row] == [2]
     assert {"precision", "recall", "coverage", "density", "class_kl"} <= set(rows[-2])
     losses = [{k: v for k, v in row.items() if k in ("epoch", "d_loss", "g_loss")} for row in rows]
-    assert losses == [{k: row[k] for k in ("epoch", "d_loss", "g_loss")} for row in RunFolder(runs / "gan").log()]
+    assert losses == [{k: row[k] for k in ("epoch", "d_loss", "g_loss")} for row in read_log(runs / "gan")]
 
 
 def test_the_last_score_on_the_way_is_what_evaluate_says(tool, shell, tmp_path):
     options = (*DIGITS, "--epochs", 2, "--evaluate-every", 2, "--precision", "fp32", "--ema", "0.9")
     assert shell("gan", "2e-4", "2e-4", "0.5", tmp_path / "gan", *options).code == 0
     assert tool("evaluate", tmp_path / "gan").code == 0
-    scores = RunFolder(tmp_path / "gan").scores()[0]["scores"]
-    row = RunFolder(tmp_path / "gan").log()[-1]
+    scores = read_scores(tmp_path / "gan")[0]["scores"]
+    row = read_log(tmp_path / "gan")[-1]
     assert row["frechet"] == pytest.approx(scores["frechet"], rel=1e-3)
     assert row["coverage"] == pytest.approx(scores["coverage"], abs=0.02)
 
@@ -416,7 +479,7 @@ def test_translations_are_scored_on_the_way(shell, tmp_path):
     options = (*DIGITS, "--epochs", 1, "--width", 4, "--batch-size", 64, "--evaluate-every", 1)
     done = shell("pix2pix", "2e-4", "2e-4", "0.5", tmp_path / "pairs", *options)
     assert done.code == 0, done.err
-    row = RunFolder(tmp_path / "pairs").log()[-1]
+    row = read_log(tmp_path / "pairs")[-1]
     assert {"psnr", "ssim", "l1", "held_out_l1"} <= set(row)
 
 
@@ -436,9 +499,9 @@ def test_a_run_that_the_clock_ends_has_a_grid_of_its_end(shell, tmp_path):
     options = (*DIGITS, "--images", 1e9, "--time-limit", "10s")
     done = shell("gan", "2e-4", "2e-4", "0.5", tmp_path / "gan", *options)
     assert done.code == 0 and "time limit reached" in done.out
-    record = RunFolder(tmp_path / "gan").record()
+    record = read_record(tmp_path / "gan")
     last = max(float(file.stem[6:]) for file in (tmp_path / "gan" / "samples").iterdir())
-    rows = RunFolder(tmp_path / "gan").log()
+    rows = read_log(tmp_path / "gan")
     assert last >= rows[-1]["epoch"] - 0.01
     assert record["sample_every"] < 100  # as in a run of default length
 
@@ -462,7 +525,7 @@ def test_compare_writes_a_picture_a_table_and_a_page(compared, scored):
     with (folder / "comparison.csv").open(newline="") as file:
         rows = {row["run"]: row for row in csv.DictReader(file)}
     assert set(rows) == {"gan", "gan-1", "cgan", "ebgan", "pairs"}
-    expected = RunFolder(scored[0] / "gan").scores()[0]
+    expected = read_scores(scored[0] / "gan")[0]
     assert float(rows["gan"]["frechet"]) == expected["scores"]["frechet"]
     assert rows["gan"]["features_sha256"] == expected["features"]["sha256"]
     assert rows["gan"]["--seed"] == "0" and rows["gan-1"]["--seed"] == "1"
@@ -484,18 +547,18 @@ def test_scores_on_other_terms_have_columns_and_captions_of_their_own(tool, scor
     assert [bool(rows["gan"][name]) for name in columns] == [not rows["ebgan"][name] for name in columns]
     import compare
 
-    runs = [report.Run.read(tmp_path / name, name) for name in ("gan", "gan-1", "ebgan")]
+    runs = [Run.read(tmp_path / name, name) for name in ("gan", "gan-1", "ebgan")]
     said = [compare.main_score(run, runs) for run in runs]
     assert said[0].startswith("Fréchet") and said[1].startswith("Fréchet") and said[2] == "scored otherwise"
 
 
 def test_a_seed_without_a_log_does_not_blank_the_others_curves(runs, tmp_path):
-    from common import page
+    from common.report import page
 
     for name in ("gan", "gan-1"):
         shutil.copytree(runs / name, tmp_path / name)
     (tmp_path / "gan-1" / "log.csv").unlink()
-    group = [report.Run.read(tmp_path / name, name) for name in ("gan", "gan-1")]
+    group = [Run.read(tmp_path / name, name) for name in ("gan", "gan-1")]
     assert len(page._curves(group)["d_loss"]["mean"]) == 3
 
 
@@ -509,6 +572,19 @@ def test_the_picture_has_the_runs_own_samples_side_by_side(tool, runs, tmp_path)
             wanted = np.asarray(grid).astype(int)[:60, :60]
         places = np.argwhere((pixels[:-60, :-60] == wanted[0, 0]) & (pixels[2:-58, 2:-58] == wanted[2, 2]))
         assert any(np.array_equal(pixels[y : y + 60, x : x + 60], wanted) for y, x in places)
+
+
+def test_how_many_images_belong_together_is_what_the_script_says(runs, laboratory, capfd):
+    import compare
+
+    def tiles(script):
+        run = Run.read(runs / "gan", "gan")
+        return compare.tiles_of(replace(run, record={**run.record, "script": script}))
+
+    laboratory("tiles: ClassVar = 4")
+    assert [tiles(script) for script in ("gan", "pix2pix", "mine", "gone")] == [1, 3, 4, 1]
+    laboratory("tiles = nowhere")  # no longer runs
+    assert tiles("mine") == 1 and "gan: its script fails (NameError" in capfd.readouterr().err
 
 
 def test_compare_writes_beside_the_runs(tool, runs, tmp_path):
@@ -566,12 +642,12 @@ def test_runs_without_a_common_epoch_are_shown_at_their_ends(tool, runs, tmp_pat
 
 def test_a_silent_run_is_not_called_running(tmp_path):
     record = {"state": "running", "written": "2026-01-01T00:00:00+0000"}
-    run = report.Run(tmp_path, "x", record, [], {})
+    run = Run(tmp_path, "x", record, [], {})
     at = 1767225600  # that moment
-    assert report.state_of(run, at + 60) == "running"
-    assert report.state_of(run, at + 3600) == "no sign of life for 60 min"
+    assert state_of(run, at + 60) == "running"
+    assert state_of(run, at + 3600) == "no sign of life for 60 min"
     (tmp_path / "log.csv").write_text("")  # checkpoints may be rare; the log is not
-    assert report.state_of(run, (tmp_path / "log.csv").stat().st_mtime + 60) == "running"
+    assert state_of(run, (tmp_path / "log.csv").stat().st_mtime + 60) == "running"
 
 
 def test_an_unwritable_output_is_one_line(tool, runs, tmp_path):
@@ -588,6 +664,17 @@ def test_help_and_refusals_are_quick_and_tidy(shell, tool):
     began = time.monotonic()
     shell(tool, "--help")
     assert time.monotonic() - began < 1.5
+
+
+def test_no_tool_asks_what_a_script_is_called_or_looks_for_attributes():
+    rooms = ("scoring", "report", "pictures")
+    files = [HOME / f"{tool}.py" for tool in ("sample", "evaluate", "compare")] + [HOME / "common" / "sampling.py"]
+    files += [file for room in rooms for file in (HOME / "common" / room).glob("*.py")]
+    assert len(files) > 20
+    for file in files:
+        nodes = list(ast.walk(ast.parse(file.read_text())))
+        assert not set(SCRIPTS) & {str(node.value) for node in nodes if isinstance(node, ast.Constant)}, file
+        assert "hasattr" not in {node.id for node in nodes if isinstance(node, ast.Name)}, file
 
 
 # --- all of them at once

@@ -2,9 +2,11 @@
 
 import shutil
 
-from common import data, pairs
-from common.cli import DataError
-from common.pairs import jitter
+from common.data import pairs, registry
+from common.data.loading import load_for
+from common.data.pairs import DIRECTIONS, KINDS, SIDE_BY_SIDE, Pairing, jitter, make, pairing
+from common.errors import BadArgument, DataError
+from common.options import Settings
 from pix2pix import PatchGAN, UNet
 
 import numpy as np
@@ -122,7 +124,7 @@ def test_jitter_crops_a_larger_image_and_mirrors_half_of_them_left_to_right():
 
 @pytest.fixture(scope="module")
 def facades(real_data):
-    return pairs.load(str(real_data / "facades"), image_size=64)
+    return pairs.load(str(real_data / "facades"), Pairing(SIDE_BY_SIDE), image_size=64)
 
 
 def test_the_left_half_of_a_real_pair_comes_first(facades, real_data):
@@ -141,7 +143,7 @@ def test_the_left_half_of_a_real_pair_comes_first(facades, real_data):
 
 def test_the_direction_says_which_side_is_translated(facades):
     images = torch.from_numpy(facades.held_out[:4]).float()
-    there, back = (pairs.split(images, pairs.SIDE_BY_SIDE, way) for way in pairs.DIRECTIONS)
+    there, back = (Pairing(SIDE_BY_SIDE, way).split(images) for way in DIRECTIONS)
     assert torch.equal(there[0], images[:, :3]) and torch.equal(there[1], images[:, 3:])
     assert torch.equal(back[0], there[1]) and torch.equal(back[1], there[0])
 
@@ -151,26 +153,36 @@ def test_a_folder_or_zip_holds_pairs_unless_a_kind_is_given(tmp_path, monkeypatc
     for name in ("photos", "digits"):
         (tmp_path / name).mkdir()
     (tmp_path / "photos.zip").write_bytes(b"")
-    assert [pairs.kind_of(name, None) for name in ("photos", "photos.zip")] == [pairs.SIDE_BY_SIDE] * 2
-    assert [pairs.kind_of(name, "gray") for name in ("photos", "digits", None)] == ["gray"] * 3
-    assert [pairs.kind_of(name, None) for name in ("set.npz", "mnist", "digits", None)] == ["edges"] * 4
+    assert [pairing(name).kind for name in ("photos", "photos.zip")] == [SIDE_BY_SIDE] * 2
+    assert [pairing(name, "gray").kind for name in ("photos", "digits", None)] == ["gray"] * 3
+    assert [pairing(name).kind for name in ("set.npz", "mnist", "digits", None)] == ["edges"] * 4
+    assert pairing("photos", None, "BtoA") == Pairing(SIDE_BY_SIDE, "BtoA")
+
+
+def test_a_pairing_knows_its_name_its_channels_and_its_half_of_a_picture():
+    beside, drawn = Pairing(SIDE_BY_SIDE, "BtoA"), Pairing("edges")
+    assert (str(beside), str(drawn)) == ("side by side BtoA", "edges AtoB")
+    assert (beside.channels((6, 64, 64)), drawn.channels((3, 64, 64))) == (3, 3)
+    assert (beside.side, Pairing(SIDE_BY_SIDE).side, drawn.side) == (1, 0, None)
 
 
 def test_test_is_held_out_where_there_is_no_val_and_a_zip_reads_as_its_folder(tmp_path):
     write_pictures(tmp_path / "set" / "train", 5, size=(40, 20))
     write_pictures(tmp_path / "set" / "test", 3, size=(40, 20), seed=1)
     shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path / "set")
-    folder, archive = (pairs.load(str(tmp_path / name), image_size=32) for name in ("set", "set.zip"))
+    folder, archive = (
+        pairs.load(str(tmp_path / name), Pairing(SIDE_BY_SIDE), image_size=32) for name in ("set", "set.zip")
+    )
     assert folder.images.shape == (5, 6, 32, 32) and folder.held_out.shape == (3, 6, 32, 32)
     assert folder.fingerprint == archive.fingerprint
     write_pictures(tmp_path / "set" / "val", 2, size=(40, 20), seed=2)
-    assert len(pairs.load(str(tmp_path / "set"), image_size=32).held_out) == 2
+    assert len(pairs.load(str(tmp_path / "set"), Pairing(SIDE_BY_SIDE), image_size=32).held_out) == 2
 
 
 def test_pairs_side_by_side_are_of_256_pixels_unless_told(tmp_path):
     for split in ("train", "val"):
         write_pictures(tmp_path / split, 2, size=(40, 20))
-    assert pairs.load(str(tmp_path)).shape == (6, 256, 256)
+    assert pairs.load(str(tmp_path), Pairing(SIDE_BY_SIDE)).shape == (6, 256, 256)
 
 
 # --- pairs that are made
@@ -191,7 +203,7 @@ def npz(tmp_path, patterns):
 def test_edges_lie_around_a_square_and_not_inside_it():
     image = -torch.ones(1, 1, 32, 32)
     image[..., 10:20, 8:24] = 1
-    edges = pairs.make(image, "edges")[0, 0]
+    edges = make(image, "edges")[0, 0]
     assert set(edges.unique().tolist()) == {-1, 1}
     inside, outside = edges[11:19, 9:23], torch.ones(32, 32, dtype=torch.bool)
     outside[9:21, 7:25] = False
@@ -203,7 +215,7 @@ def test_edges_lie_around_a_square_and_not_inside_it():
 def test_edges_are_those_of_each_image_and_one_brightness_has_none():
     faint, strong = torch.zeros(2, 3, 8, 8)
     faint[:, :, 4:], strong[:, :, 4:] = 0.01, 1
-    found = pairs.make(torch.stack([faint, strong, torch.full((3, 8, 8), 0.3)]), "edges")
+    found = make(torch.stack([faint, strong, torch.full((3, 8, 8), 0.3)]), "edges")
     assert found.shape == (3, 3, 8, 8) and torch.equal(found[0], found[1]) and (found[0, :, :, 3:5] == -1).all()
     assert (found[2] == 1).all()
 
@@ -211,7 +223,7 @@ def test_edges_are_those_of_each_image_and_one_brightness_has_none():
 def test_gray_is_brightness_in_every_channel():
     # Bytes 255 0 0, 0 255 0, 0 0 255 and 200 100 50: 0.299 * 255 = 76.2, 149.7, 29.1; 59.8 + 58.7 + 5.7 = 124.2
     image = torch.tensor([[255.0, 0, 0, 200], [0, 255, 0, 100], [0, 0, 255, 50]]).view(1, 3, 1, 4) / 127.5 - 1
-    gray = (pairs.make(image, "gray") + 1) * 127.5
+    gray = (make(image, "gray") + 1) * 127.5
     assert gray.shape == (1, 3, 1, 4)
     assert gray[0, :, 0].round().tolist() == [[76, 150, 29, 124]] * 3
 
@@ -219,36 +231,54 @@ def test_gray_is_brightness_in_every_channel():
 def test_halves_leave_the_left_half():
     images = picture(8, 3)
     before = images.clone()
-    halves = pairs.make(images, "halves")
+    halves = make(images, "halves")
     assert torch.equal(halves[..., :4], images[..., :4]) and (halves[..., 4:] == 0).all()
     assert torch.equal(images, before), "the images themselves were painted over"
 
 
-@pytest.mark.parametrize("kind", pairs.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_image_is_the_truth_of_what_is_made_of_it(kind):
     images = torch.cat([picture(32, 3), picture(32, 3, seed=1)])
-    made, truth = pairs.split(images, kind)
-    assert torch.equal(made, pairs.make(images, kind)) and torch.equal(truth, images)
-    assert torch.equal(pairs.split(images, kind, "BtoA")[1], made)
+    made, truth = Pairing(kind).split(images)
+    assert torch.equal(made, make(images, kind)) and torch.equal(truth, images)
+    assert torch.equal(Pairing(kind, "BtoA").split(images)[1], made)
 
 
 def test_single_files_make_pairs_when_a_kind_is_given(tmp_path):
     write_pictures(tmp_path / "set", 8, size=(40, 20))
-    assert pairs.load(str(tmp_path / "set"), kind="halves").shape == (3, 64, 64)
+    assert pairs.load(str(tmp_path / "set"), Pairing("halves")).shape == (3, 64, 64)
 
 
 @pytest.mark.parametrize(("size", "scaled"), [(12, 32), (32, 32), (48, 64), (64, 64), (80, 64)])
 def test_images_are_scaled_to_what_a_u_net_can_halve(npz, size, scaled):
-    assert pairs.load(npz(size)).shape == (1, scaled, scaled)
-    assert pairs.load(npz(size), image_size=128).shape == (1, 128, 128)
+    assert pairs.load(npz(size), Pairing("edges")).shape == (1, scaled, scaled)
+    assert pairs.load(npz(size), Pairing("edges"), image_size=128).shape == (1, 128, 128)
 
 
 def test_gray_images_cannot_be_made_gray(npz):
     with pytest.raises(DataError, match="gray already; try --pairs edges"):
-        pairs.load(npz(32), kind="gray")
+        pairs.load(npz(32), Pairing("gray"))
 
 
 def test_a_named_set_is_not_mistaken_for_a_folder_of_that_name(tmp_path, monkeypatch):
     (tmp_path / "digits").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert len(data.load("digits").images) == len(pairs.load("digits").images)
+    assert len(registry.load("digits").images) == len(pairs.load("digits", pairing("digits")).images)
+
+
+@pytest.mark.parametrize("size", [16, 48])
+def test_a_size_that_no_u_net_can_halve_is_a_bad_argument(size):
+    with pytest.raises(BadArgument, match=rf"--image-size {size}: .*64, 128 or 256"):
+        pairs.load("digits", Pairing("edges"), image_size=size)
+
+
+def test_a_set_is_loaded_as_the_script_takes_it(tmp_path):
+    class Translates(Settings):
+        def pairing(self, dataset):
+            return pairing(dataset, None, "AtoB")
+
+    for split in ("train", "val"):
+        write_pictures(tmp_path / split, 3, size=(40, 20))
+    line = (1e-4, 1e-4, 0.5, "out")
+    assert load_for(Translates(*line, image_size=32), str(tmp_path)).shape == (6, 32, 32)
+    assert load_for(Settings(*line, image_size=32), str(tmp_path)).shape == (3, 32, 32)

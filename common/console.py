@@ -1,0 +1,58 @@
+"""What is said on standard error, and how a program ends."""
+
+import contextlib
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from common.errors import Refusal
+
+
+def say(message: object) -> None:
+    """One line on standard error, whatever is in a file's name."""
+    line = str(message).replace("\r", "\\r").replace("\n", "\\n")
+    with contextlib.suppress(OSError, ValueError):  # a closed terminal must not end a run that can still be saved
+        print(line, file=sys.stderr, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """1:05 or 2:03:04"""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def write_any_name() -> None:
+    """Lets both streams write whatever a file may be called; they are None where the caller closed them."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def guarded(prog: str, parse: Callable[[list[str]], Any], main: Callable[[Any], int]) -> NoReturn:
+    """Exits with what `main(parse(arguments))` returns; whatever it raises is one line and an exit code."""
+    write_any_name()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see common/__init__.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    code = 1
+    try:
+        code = main(parse(sys.argv[1:]))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except Refusal as refusal:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        say(f"{prog}: {refusal}")
+        code = refusal.code
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # `| head`
+        sys.stdout = None
+        code = 0
+    except Exception as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else ""
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        say(f"{prog}: failed ({type(error).__name__}: {reason}); --debug shows where")
+    sys.exit(code)

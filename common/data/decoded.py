@@ -1,0 +1,159 @@
+"""Sets of image files in the cache: decoded once, into arrays that can be mapped into memory."""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from common.console import say
+from common.data.dataset import held_by_pixels
+from common.data.decoding import Form, with_picture
+from common.data.scaling import target_size
+from common.errors import DataError
+from common.storage.platforms import reserve_room
+from common.storage.whole import scratch_folder, write_whole
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image  # imported where it is used: a refusal is quick
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a decoded set is in the cache as it was written; what is not, as after a power cut, is removed."""
+    try:
+        kept = json.loads((folder / "complete.json").read_text())
+        if all(_length(folder / f"{split}.npy") == len(kept[split]) for split in kept if kept[split]):
+            return True
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    return False
+
+
+def decode(decoder: "Decoder", splits: dict[str, list[str]], image_size: int | None, pairs: bool, folder: Path) -> None:
+    """Fills `folder` with train.npy, held.npy (N, size, size, C) and complete.json, the names that were kept.
+
+    Where `splits` names no held-out images, they are chosen here. Raises DataError.
+    """
+    form = decoder.form([name for names in splits.values() for name in names], image_size, pairs)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(folder.parent) as staging:
+            decoder.fill(staging, splits, form)
+            if not folder.exists():  # another process may have been quicker
+                os.replace(staging, folder)
+    except OSError as error:
+        raise DataError(
+            f"--dataset {decoder.path}: cannot write the decoded images to the cache in {folder.parent}"
+            f" ({error.strerror}); make room or point $GAN_CACHE elsewhere"
+        ) from error
+
+
+class Decoder:
+    """Reads the images of a folder or zip; one that cannot be read is refused or, with `skip_broken`, left out."""
+
+    def __init__(self, path: Path, read: Callable[[str], bytes], skip_broken: bool):
+        self.path = path
+        self.read = read
+        self.skip_broken = skip_broken
+        self.broken: dict[str, str] = {}  # name: why
+
+    def form(self, names: list[str], image_size: int | None, pairs: bool) -> Form:
+        """What these become, told by their sizes and modes. Raises DataError."""
+        about = {name: self._attempt(name, lambda picture: (picture.size, picture.mode)) for name in names}
+        readable = {name: value for name, value in about.items() if value}
+        if not readable:
+            raise DataError(f"--dataset {self.path}: none of its {len(names)} images can be read")
+        grey = all(mode in ("1", "L", "LA") or mode.startswith("I") for _, mode in readable.values())
+        size = target_size(str(self.path), {size for size, _ in readable.values()}, image_size)
+        for name, ((width, height), _) in readable.items() if pairs else ():
+            if width != 2 * height:
+                raise DataError(
+                    f"--dataset {self.path}: {name} is {width}x{height} pixels, and a pair is twice as wide as"
+                    " high; to make pairs from single images give --pairs edges"
+                )
+        return Form(size, grey, pairs)
+
+    def fill(self, staging: Path, splits: dict[str, list[str]], form: Form) -> None:
+        """Writes what `decode` promises. Raises DataError, and OSError where there is no room for it."""
+        kept: dict[str, list[str]] = {"train": [], "held": []}
+        raw = staging / "raw"
+        for split, names in splits.items():
+            if not names:
+                continue
+            good = self._write_raw(raw, names, form)
+            sides = {split: np.ones(len(good), bool)}
+            # Without held-out images of its own, the set is split here, on disk: it may not fit into memory.
+            if split == "train" and not splits["held"]:
+                with raw.open("rb") as file:
+                    held = held_by_pixels(str(self.path), _images(file, len(good), form.shape))
+                sides = {"train": ~held, "held": held}
+            for side, chosen in sides.items() if good else ():
+                _write_chosen(staging / f"{side}.npy", raw, chosen, form.shape)
+                kept[side] = [good[i] for i in np.flatnonzero(chosen)]
+            raw.unlink()
+        if self.broken:
+            say(f"{self.path}: left out {len(self.broken)} image(s) that cannot be read ({next(iter(self.broken))})")
+        write_whole(staging / "complete.json", [json.dumps(kept).encode()])
+
+    def _write_raw(self, raw: Path, names: list[str], form: Form) -> list[str]:
+        """The pixels of one image after the other; returns the names of those that could be read.
+
+        By ordinary writes, not into a memory map: a full disk is an error then on every system, not the process's end,
+        and Windows renames and removes no file that is still mapped.
+        """
+        good = []
+        with raw.open("wb") as file:
+            file.truncate(len(names) * math.prod(form.shape))
+            reserve_room(raw)  # a full disk is found out now, not after an hour of decoding
+            for name in names:
+                image = None if name in self.broken else self._attempt(name, form.of)
+                if image is not None:
+                    file.write(image.tobytes())
+                    good.append(name)
+        return good
+
+    def _attempt(self, name: str, work: "Callable[[Image], Any]") -> Any | None:
+        """work(picture) of this file; None where it is broken and may be left out. Raises DataError."""
+        try:
+            return with_picture(self.read(name), work)
+        except Exception as error:  # what Pillow and zipfile raise for damaged files is as varied as the damage
+            trouble = error
+        if not self.skip_broken:
+            reason = str(trouble).replace("<_io.BytesIO object at ", "").split(" 0x")[0]
+            raise DataError(
+                f"--dataset {self.path}: cannot read the image {name} ({reason[:120]});"
+                " repair or remove it, or leave such images out with --skip-broken"
+            ) from trouble
+        self.broken[name] = str(trouble)
+        return None
+
+
+def _images(raw: BinaryIO, count: int, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
+    return (np.frombuffer(raw.read(math.prod(shape)), np.uint8).reshape(shape) for _ in range(count))
+
+
+def _write_chosen(target: Path, raw: Path, chosen: np.ndarray, shape: tuple[int, int, int]) -> None:
+    """An .npy of those images in `raw` that are chosen."""
+    size = math.prod(shape)
+    with raw.open("rb") as source, target.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (int(chosen.sum()), *shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for place in np.flatnonzero(chosen).tolist():
+            source.seek(place * size)
+            file.write(source.read(size))
+        file.flush()
+        os.fsync(file.fileno())  # complete.json must not outlast a power cut that these do not
+
+
+def _length(file: Path) -> int:
+    """How many images an .npy has, its last one included. Raises OSError, ValueError or EOFError for a damaged one."""
+    images = np.load(file, mmap_mode="r")
+    try:
+        return len(images)
+    finally:
+        images._mmap.close()  # Windows removes no file that is mapped

@@ -1,0 +1,66 @@
+"""From a file of whatever format to the pixels of one image."""
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from common.data.scaling import square
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image  # imported where it is used: a refusal is quick
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # Pillow would run Ghostscript on others
+
+
+def upright(picture: "Image", grey: bool) -> "Image":
+    """Turned as its EXIF says, laid over white where transparent, as L or RGB of 8 bits."""
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip instead of scale
+        values = np.asarray(picture).astype(np.int64)
+        picture = Image.fromarray((values >> 8 if values.max() > 255 else values).clip(0, 255).astype(np.uint8))
+    elif picture.mode == "F":
+        raise ValueError("its pixels are floats")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("L" if grey else "RGB")
+
+
+def with_picture(content: bytes, work: "Callable[[Image], Any]") -> Any:
+    """work(picture), of a file's content; a decompression bomb is an error."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+            return work(picture)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What every picture of a set becomes: uint8 (size, size, C); of a pair, A's channels and then B's."""
+
+    size: int
+    grey: bool
+    pairs: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.size, self.size, (1 if self.grey else 3) * (2 if self.pairs else 1)
+
+    def of(self, picture: "Image") -> np.ndarray:
+        # A JPEG far larger than needed is decoded smaller, faster.
+        picture.draft(None, (2 * self.size if self.pairs else self.size, self.size))
+        picture = upright(picture, self.grey)
+        if not self.pairs:
+            return square(picture, self.size)
+        middle, (width, height) = picture.width // 2, picture.size
+        sides = picture.crop((0, 0, middle, height)), picture.crop((middle, 0, width, height))
+        return np.concatenate([square(side, self.size) for side in sides], 2)

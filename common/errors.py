@@ -1,0 +1,50 @@
+"""What may end a program, each kind with its exit code."""
+
+
+class Refusal(Exception):
+    """Ends the program with one line on standard error and `code` as exit status."""
+
+    code = 1
+
+
+class BadArgument(Refusal):
+    code = 2
+
+
+class DataError(Refusal):
+    code = 3
+
+
+class Diverged(Refusal):
+    code = 4
+
+
+class FolderError(Refusal):
+    code = 5
+
+
+class Busy(Refusal):
+    code = 75  # EX_TEMPFAIL: cron may try again
+
+
+class Done(Refusal):
+    """There is nothing left to do: not an error."""
+
+    code = 0
+
+
+class UnfitSize(ValueError):
+    """A network cannot make images of the size that it is built for."""
+
+
+class Stopped(BaseException):
+    """By a signal or the time limit, after a checkpoint. No Exception: a signal may come where those are caught."""
+
+    def __init__(self, message: str, code: int):
+        super().__init__(message)
+        self.code = code
+
+
+def first_line(error: BaseException, most: int = 80) -> str:
+    """What an error says, at a length that fits into a line of ours."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:most]

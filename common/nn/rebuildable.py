@@ -1,0 +1,31 @@
+"""Networks that can be built again from a file: they remember the arguments they were made with."""
+
+import functools
+from collections.abc import Callable
+from typing import TypeVar
+
+from torch import nn
+
+Network = TypeVar("Network", bound=type[nn.Module])
+
+
+def rebuildable(takes: str) -> Callable[[Network], Network]:
+    """Class decorator: `network.arguments` are those of the call that made it, and `network.takes` its inputs in order.
+
+    takes       a letter each: z, noise of `network.z_dim` numbers; y, one of `network.classes` classes; x, images
+
+    The arguments are saved beside the weights, so they must be plain: numbers, text, and tuples of these.
+    """
+
+    def decorate(kind: Network) -> Network:
+        made = kind.__init__
+
+        @functools.wraps(made)
+        def __init__(self: nn.Module, *arguments: object) -> None:
+            made(self, *arguments)
+            self.arguments = arguments
+
+        kind.__init__, kind.takes = __init__, tuple(takes)
+        return kind
+
+    return decorate

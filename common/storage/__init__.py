@@ -1,0 +1,1 @@
+"""The disk: files that are whole or absent, their locks, and what differs between platforms."""

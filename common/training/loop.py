@@ -1,0 +1,172 @@
+"""The loop: what comes before the first step, after each of them, and at the end."""
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import NoReturn
+
+from common.console import say
+from common.data.cache import point_caches_here
+from common.errors import Busy, Diverged, FolderError, Stopped
+from common.runs.folder import holds_a_run
+from common.training.checkpoints import Checkpoints
+from common.training.ending import leave_results, sum_up
+from common.training.observers import CollapseWatch, Evaluation, Grids
+from common.training.preparation import Prepared
+from common.training.record import Record
+from common.training.recorder import Display, wrong_figure
+
+import torch
+
+
+class Loop:
+    """Asks each part between two steps whether it is time, and lets it do what is due."""
+
+    def __init__(self, prepared: Prepared):
+        self._prepared, parts = prepared, prepared.parts
+        self._parts, self._folder, self._progress = parts, parts.folder, parts.progress
+        self._record = Record(parts.folder, parts.progress, prepared.record)
+        self.grids, self._evaluation = Grids(parts), Evaluation(parts)
+        self._watch = CollapseWatch(parts, said=(prepared.record or {}).get("collapsed", ""))
+        self._display = Display(parts.progress, parts.stopping, parts.settings.quiet)
+        state = {"progress": parts.progress, "networks": parts.networks, "recorder": parts.recorder}
+        self._checkpoints = Checkpoints(prepared, self._record, {**state, "random": parts.randomness})
+
+    # --- the beginning
+
+    def begin(self, steps_per_iteration: int) -> None:
+        """From here on the folder exists and is ours. Raises Refusal."""
+        progress, s = self._progress, self._parts.settings
+        progress.plan = dataclasses.replace(progress.plan, steps_per_iteration=steps_per_iteration)
+        progress.plan.refuse_if_empty()
+        self._evaluation.prepare()  # first, for it may refuse the data, or take a minute in which a signal ends the run
+        self._parts.stopping.enter_the_loop(s.time_limit)
+        self._take_possession()
+        progress.start_the_clock()
+        goes_on = self._prepared.record is not None
+        if goes_on and self._checkpoints.load():
+            self._parts.recorder.rewrite_the_log()
+        self._record.begin(self._prepared)
+        if not s.quiet:
+            say(f"{self._folder.path}: {self._prepared}" + f"; goes on after epoch {progress.whole_epochs}" * goes_on)
+        self._display.open()
+        if not progress.looked:  # a signal broke off what was due at an epoch's end
+            self._look()
+
+    def _take_possession(self) -> None:
+        if not self._folder.locked:
+            self._folder.lock()
+            if not self._parts.settings.fresh and holds_a_run(self._folder.path):
+                raise Busy(f"{self._folder.path}: another process began this run just now; try again")
+        point_caches_here()
+        if self._parts.settings.fresh:
+            self._folder.move_aside()
+
+    # --- between two steps
+
+    def after(self, step: int) -> None:
+        """So many batches are trained on."""
+        self._progress.step, self._progress.looked = step, False
+        self._look()
+        if not self._progress.is_over:
+            self._pause()
+
+    def _look(self) -> None:
+        """What is due after a step: scores, the watch for mode collapse, a row of the log, grids."""
+        found: dict[str, float] = {}
+        for observer in (self._evaluation, self._watch):
+            if observer.is_due():
+                self._refuse_what_is_not_finite()
+                found |= observer.look()
+                self._stop_if_signalled()  # what was broken off is left to the next start
+        if self._progress.plan.row_is_due(self._progress.step):
+            self._write_row(found)
+        if self.grids.is_due():
+            self.grids.look()
+        self._progress.looked = True
+
+    def _write_row(self, found: Mapping[str, float]) -> None:
+        recorder, progress = self._parts.recorder, self._progress
+        self._record.content["collapsed"] = self._watch.said
+        values = recorder.write_row(found)
+        wrong = wrong_figure({name: value for name, value in values.items() if name not in found})
+        if wrong:
+            self._diverge(wrong)
+        self._refuse_what_is_not_finite()
+        recorder.board.add(progress.step, values)
+        self._display.show(values, as_a_line=progress.plan.line_is_due(progress.step))
+
+    def _pause(self) -> None:
+        """The end if a signal or the time limit asks for it, or a checkpoint."""
+        self._stop_if_signalled()
+        if self._parts.stopping.time_is_up:
+            if not self.grids.are_of_this_step:
+                self.grids.look()
+            self._stop("time limit reached", 0)
+        elif self._checkpoints.is_due():
+            self._refuse_what_is_not_finite()
+            self._checkpoints.save()
+
+    def _refuse_what_is_not_finite(self) -> None:
+        """Ends the run where a weight, or a figure since the last row of the log, is NaN or infinite."""
+        found = self._parts.networks.tensors() | self._parts.recorder.tensors()
+        finite = torch.stack([tensor.isfinite().all() for tensor in found.values()]).tolist()
+        if not all(finite):
+            self._diverge(f"{list(found)[finite.index(False)]} is not finite")
+
+    # --- the end
+
+    def _stop_if_signalled(self) -> None:
+        asked = self._parts.stopping.signalled
+        if asked:
+            self._stop(*asked)
+
+    def _stop(self, why: str, code: int) -> NoReturn:
+        self._end("stopped", why, said=why)
+        done = f"epoch {self._progress.epochs:.1f} of {self._progress.plan.epochs} is saved"
+        raise Stopped(f"{self._folder.path}: {why}, {done}; the same line goes on", code)
+
+    def _diverge(self, what: str) -> NoReturn:
+        message = f"diverged in epoch {max(1, math.ceil(self._progress.epochs))}: {what}"
+        self._record.write("diverged", message)
+        raise Diverged(
+            f"{self._folder.path}: {message}; the last good checkpoint and samples, if it got that far, are kept."
+            " Try smaller learning rates, with --fresh or another folder"
+        )
+
+    def _end(self, state: str, message: str, said: str) -> None:
+        """A checkpoint first, then what people look at."""
+        self._refuse_what_is_not_finite()
+        self._checkpoints.save()
+        leave_results(self._parts, f"{self._prepared.script}.py on {self._parts.data.name}")
+        self._record.write(state, message)
+        sum_up(self._folder.path, self._progress, said)
+
+    def finish(self, step: int) -> None:
+        """The script's `main` has ended, after so many batches: all of them, or it broke out of the loop.
+
+        Raises RuntimeError where it took none.
+        """
+        if not self._record.is_begun:
+            raise RuntimeError("its main(run) took no batch: it must loop over run.batches() or run.iterations()")
+        if self._progress.is_over:
+            self._end("finished", "", said="finished")
+            return
+        self._progress.step = step
+        done = f"{self._progress.epochs:.4g} of {self._progress.plan.epochs} epochs"
+        message = f"{self._prepared.script}.py itself ended it after {done}"
+        self._write_row({})
+        self.grids.look()
+        self._end("finished", message, said=f"finished, {message}")
+
+    def close(self, failure: str | None) -> None:
+        """Gives the folder back; a run that broke off says so in run.json, where that can still be written."""
+        self._display.close()
+        try:
+            if failure and self._record.is_begun:
+                with contextlib.suppress(FolderError):  # the failure may be that nothing can be written
+                    self._record.write("failed", failure)
+            self._parts.recorder.board.close()
+        finally:
+            self._folder.release()

@@ -1,0 +1,160 @@
+"""The networks and optimizers of a run by name, and the average of the generator."""
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from common.nn.device import place
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+FUSED = ("cpu", "cuda", "mps")  # devices that torch has fused optimizers for
+
+
+class Average:
+    """A copy of a network whose floating-point weights follow the mean of the other's, batch norm's statistics too."""
+
+    def __init__(self, network: nn.Module, placed: nn.Module, decay: float):
+        self.placed = copy.deepcopy(placed).requires_grad_(False)
+        self.network = self.placed if placed is network else self.placed.network
+        self._decay = decay
+        states = (one.state_dict().values() for one in (self.network, network))
+        self._means, self._weights = ([tensor for tensor in state if tensor.is_floating_point()] for state in states)
+
+    def follow(self, step: int) -> None:
+        """After a step of the other. Early on the mean is over few: the random first weights are soon forgotten."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            get_ema_multi_avg_fn(decay)(self._means, self._weights, None)
+
+
+class Networks:
+    """What is trained. `sampled` is the generator as it is drawn and saved: its average under --ema."""
+
+    def __init__(self, script: str, device: torch.device, precision: str, ema: float | None, step: Callable[[], int]):
+        self._script, self._device, self._precision, self._ema, self._step = script, device, precision, ema, step
+        self._bare: dict[str, nn.Module] = {}
+        self._placed: dict[str, nn.Module] = {}
+        self._optimizers: dict[str, Optimizer] = {}
+        self._generator: str | None = None
+        self._average: Average | None = None
+        self.generator_steps = 0
+
+    def add(self, name: str, network: nn.Module) -> nn.Module:
+        """The network to call, on the device and in the run's precision."""
+        if name in self._bare:
+            raise ValueError(f"two networks are called {name}")
+        self._bare[name], self._placed[name] = network, place(network, self._device, self._precision)
+        return self._placed[name]
+
+    def add_generator(self, name: str, network: nn.Module) -> nn.Module:
+        if self._generator is not None:
+            raise ValueError(f"{self._generator} is the generator already; {name} is a second one")
+        if not hasattr(network, "arguments"):
+            raise ValueError(f"{type(network).__name__} needs @rebuildable(takes=...): a generator is saved")
+        placed = self.add(name, network)
+        self._generator = name
+        if self._ema:
+            self._average = Average(network, placed, self._ema)
+        return placed
+
+    def add_optimizer(self, name: str, optimizer: Optimizer) -> Optimizer:
+        """The same optimizer, which works in one fused kernel where torch has one."""
+        held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        if name not in self._bare or not any(id(p) in held for p in self._bare[name].parameters()):
+            raise ValueError(f"the optimizer {name} does not hold the parameters of a network of that name")
+        for group in optimizer.param_groups:
+            if (
+                self._device.type in FUSED
+                and "fused" in group
+                and not any(group.get(other) for other in ("fused", "foreach", "differentiable"))
+            ):
+                group["fused"] = True
+        self._optimizers[name] = optimizer
+        if name == self._generator:
+            optimizer.register_step_post_hook(lambda *_: self._generator_stepped())
+        return optimizer
+
+    def _generator_stepped(self) -> None:
+        self.generator_steps += 1
+        if self._average is not None:
+            self._average.follow(self._step())
+
+    @property
+    def sampled(self) -> nn.Module:
+        """Raises ValueError before there is a generator."""
+        if self._generator is None:
+            raise ValueError("there is no generator yet: run.generator(name, network) makes one")
+        return self._placed[self._generator] if self._average is None else self._average.placed
+
+    @property
+    def sampled_bare(self) -> nn.Module:
+        """The same in float32, as it is saved."""
+        return self._bare[self._generator] if self._average is None else self._average.network
+
+    @property
+    def about(self) -> dict[str, dict[str, Any]]:
+        """How each network that can be built again is."""
+        return {
+            name: {"script": self._script, "class": type(network).__name__, "arguments": network.arguments}
+            for name, network in self._bare.items()
+            if hasattr(network, "arguments")
+        }
+
+    @property
+    def about_generator(self) -> dict[str, Any]:
+        return self.about[self._generator]
+
+    @contextlib.contextmanager
+    def looked_at(self) -> Iterator[None]:
+        """All in evaluation mode, without gradients, in this block."""
+        everything = [*self._placed.values(), *([self._average.placed] if self._average else [])]
+        training = [network for network in everything if network.training]
+        for network in training:
+            network.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            for network in training:
+                network.train()
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Every weight and statistic by the name that an error gives it."""
+        everything = dict(self._bare)
+        if self._average is not None:
+            everything[f"{self._generator}'s average"] = self._average.network
+        return {
+            f"the weight {name}.{key}": tensor
+            for name, network in everything.items()
+            for key, tensor in network.state_dict().items()
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "weights": {name: network.state_dict() for name, network in self._bare.items()},
+            "sampled": self.sampled_bare.state_dict(),  # the generator's own, stored once, unless there is an average
+            "generator": self.about_generator,
+            "about": self.about,
+            "generator_steps": self.generator_steps,
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Raises KeyError, ValueError or RuntimeError where the state is of other networks."""
+        weights, optimizers = state["weights"], state["optimizers"]
+        if state.get("by_order"):  # an earlier version's
+            weights = dict(zip(self._bare, weights.values(), strict=True))
+            optimizers = dict(zip(self._optimizers, optimizers.values(), strict=True))
+        for own, saved in ((self._bare, weights), (self._optimizers, optimizers)):
+            if own.keys() != saved.keys():
+                raise ValueError(f"it has {', '.join(saved)}, and the script {', '.join(own)}")
+            for name, one in own.items():
+                one.load_state_dict(saved[name])
+        if self._average is not None:
+            self._average.network.load_state_dict(state["sampled"])
+        self.generator_steps = state["generator_steps"]

@@ -1,0 +1,102 @@
+"""How long a run is, and what is due at which of its steps. Everything here is decided before the first of them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from common.errors import BadArgument, DataError, FolderError
+from common.options import Settings
+
+LOG_EVERY = 100  # steps between rows of log.csv within an epoch
+GRIDS = 40  # grids of samples in a run of default length
+WATCHED_AFTER = 0.05  # of the run: a generator that has only just begun makes few kinds of images
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run in steps, one a batch. An iteration has one or more of them; a last one that would be cut is not begun."""
+
+    epochs: int
+    batches_per_epoch: int
+    batch_size: int
+    sample_every: int  # epochs between grids
+    grids_per_epoch: int  # more than one where an epoch alone is long
+    watch_from: int  # the step from which mode collapse is looked for
+    evaluate_every: int | None = None  # epochs between scores
+    steps_per_iteration: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run, in whole iterations."""
+        return self.epochs * self.batches_per_epoch // self.steps_per_iteration * self.steps_per_iteration
+
+    def refuse_if_empty(self) -> None:
+        """Raises BadArgument for a run without a whole iteration."""
+        if not self.steps:
+            raise BadArgument(
+                f"the run has {self.epochs * self.batches_per_epoch} batch(es), and one iteration takes"
+                f" {self.steps_per_iteration}; give more --epochs or a smaller --batch-size"
+            )
+
+    def epochs_done(self, step: int) -> float:
+        """After so many steps. What is left of the last epoch behind the last whole iteration counts as done."""
+        return float(self.epochs) if self.is_last(step) else step / self.batches_per_epoch
+
+    def is_last(self, step: int) -> bool:
+        return step >= self.steps
+
+    def ends_an_epoch(self, step: int) -> bool:
+        return step % self.batches_per_epoch == 0 or self.is_last(step)
+
+    def grid_is_due(self, step: int) -> bool:
+        """At the first epoch's end, the last's and every so many between; within epochs where these are long."""
+        if self.ends_an_epoch(step):
+            epoch = round(self.epochs_done(step))
+            return epoch in (1, self.epochs) or epoch % self.sample_every == 0
+        return step % self.batches_per_epoch * self.grids_per_epoch % self.batches_per_epoch < self.grids_per_epoch
+
+    def line_is_due(self, step: int) -> bool:
+        """A row of the log that is also said."""
+        return self.ends_an_epoch(step) or self.grid_is_due(step)
+
+    def row_is_due(self, step: int) -> bool:
+        return self.line_is_due(step) or step % LOG_EVERY == 0
+
+    def scores_are_due(self, step: int) -> bool:
+        every = self.evaluate_every
+        return bool(every) and self.ends_an_epoch(step) and round(self.epochs_done(step)) % every == 0
+
+
+def make_plan(s: Settings, images: int, record: Mapping[str, Any] | None, longer: bool) -> Plan:
+    """The plan for a set of so many images. What a run was started with, by its record, outlives another default.
+
+    `longer`: the line asks for a length of its own, which may be more than the record's. Raises DataError where there
+    are fewer images than in a batch, FolderError where the length would shrink.
+    """
+    batches_per_epoch = images // s.batch_size
+    if not batches_per_epoch:
+        raise DataError(
+            f"--batch-size {s.batch_size} is larger than the {images} training images;"
+            f" {'use a larger set' if images < 2 else f'give --batch-size {images} or less'}"
+        )
+
+    def epochs_of(images_shown: int) -> int:
+        return max(1, round(images_shown / (batches_per_epoch * s.batch_size)))
+
+    epochs = s.epochs or epochs_of(s.images)
+    # A run that the clock will end has its grids as often as one of default length.
+    length = min(epochs, epochs_of(type(s).images)) if s.time_limit else epochs
+    sample_every = s.sample_every or max(1, round(length / GRIDS))
+    watch_from = math.ceil(WATCHED_AFTER * length * batches_per_epoch)
+    if record:
+        watch_from = record.get("watch_from", watch_from)
+        epochs, sample_every = epochs if longer else record["epochs"], record["sample_every"]
+        if epochs < record["epochs"]:
+            raise FolderError(
+                f"{s.folder}: was started for {record['epochs']} epochs; they may grow, not shrink to {epochs}"
+            )
+    # Where an epoch alone is long there are grids within it.
+    within = 1 if s.sample_every or sample_every > 1 else images * GRIDS // type(s).images
+    grids_per_epoch = min(max(1, within), batches_per_epoch, 100)
+    return Plan(epochs, batches_per_epoch, s.batch_size, sample_every, grids_per_epoch, watch_from, s.evaluate_every)

@@ -1,0 +1,95 @@
+"""What is settled before the folder is touched: settings, data, device and plan, from the line or an earlier start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from common.data.dataset import Dataset
+from common.data.loading import load_for
+from common.errors import DataError
+from common.nn.device import resolve_device, resolve_precision
+from common.nn.randomness import Randomness
+from common.options import FREE, Settings
+from common.runs.checkpoint import CheckpointFiles
+from common.runs.folder import RunFolder, holds_a_run
+from common.runs.record import read_record
+from common.training.networks import Networks
+from common.training.parts import Parts
+from common.training.plan import make_plan
+from common.training.progress import Progress
+from common.training.recorder import Recorder
+from common.training.settling import end_if_finished, settle
+from common.training.stopping import Stopping
+
+import torch
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that may begin."""
+
+    script: str
+    given: frozenset[str]  # what stood on the line
+    record: Mapping[str, Any] | None  # of the run that goes on
+    files: CheckpointFiles
+    precision: str
+    parts: Parts
+
+    @property
+    def settings_given(self) -> list[str]:
+        """Of what stood on the line, what decides the run."""
+        return sorted(self.given - FREE)
+
+    def __str__(self) -> str:
+        """What is trained on and where, as it is said at the start."""
+        data, threads = self.parts.data, torch.get_num_threads()
+        what = f"{data.name}, {len(data.images):,} images of {'x'.join(map(str, data.shape))}"
+        where = f"{self.parts.device}, {self.precision}, {threads} threads"
+        return f"{what}, {self.parts.progress.plan.epochs} epochs, {where}"
+
+
+def prepare(script: str, kind: type[Settings], given: Mapping[str, Any], stopping: Stopping) -> Prepared:
+    """Raises Refusal for a line, data or a folder that will not do, Done where there is nothing left to do."""
+    folder = RunFolder(given["folder"])
+    folder.check_writable()
+    try:
+        if holds_a_run(folder.path):
+            folder.lock()
+        return _prepare(script, kind, given, stopping, folder)
+    except BaseException:
+        folder.release()
+        raise
+
+
+def _prepare(
+    script: str, kind: type[Settings], given: Mapping[str, Any], stopping: Stopping, folder: RunFolder
+) -> Prepared:
+    record = None if given.get("fresh") else read_record(folder.path)
+    s, files = settle(script, kind, given, record), CheckpointFiles(folder)
+    longer = bool({"epochs", "images"} & set(given))
+    if record:  # a finished run answers before its data are read
+        files.refuse_if_gone(record)
+        plan = make_plan(s, record["dataset"]["images"], record, longer)
+        end_if_finished(folder, files, record, plan)
+    data = _load(s, record)
+    device = resolve_device(record["device"] if record else s.device)
+    precision = record["precision"] if record else resolve_precision(s.precision, device)
+    if record:
+        torch.set_num_threads(record["threads"])  # results depend on how sums are split
+    else:
+        plan = make_plan(s, len(data.images), None, longer)
+    randomness, progress = Randomness(device), Progress(plan)
+    randomness.seed(s.seed)
+    networks = Networks(script, device, precision, s.ema, step=lambda: progress.step)
+    recorder = Recorder(folder, progress, networks, device)
+    parts = Parts(folder, s, data, device, progress, networks, randomness, recorder, stopping)
+    return Prepared(script, frozenset(given), record, files, precision, parts)
+
+
+def _load(s: Settings, record: Mapping[str, Any] | None) -> Dataset:
+    """The set that the run began with. Raises DataError where it is another one by now."""
+    name = record["dataset"]["name"] if record else s.dataset
+    data = load_for(s, name)
+    if record and record["dataset"]["fingerprint"] != data.fingerprint:
+        raise DataError(f"{name} is not what this run began with (its images changed); give the run another folder")
+    return data

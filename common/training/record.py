@@ -1,0 +1,83 @@
+"""run.json, as a run writes it."""
+
+import dataclasses
+import platform
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from common import __version__
+from common.options import FREE
+from common.runs.folder import RunFolder
+from common.runs.record import write_record
+from common.training.preparation import Prepared
+from common.training.progress import Progress
+from common.training.settling import comparable
+
+import numpy as np
+import torch
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+class Record:
+    """What the run is, how it stands and how far it is; `earlier` is what an earlier start wrote."""
+
+    def __init__(self, folder: RunFolder, progress: Progress, earlier: Mapping[str, Any] | None):
+        self._folder, self._progress, self._earlier = folder, progress, earlier or {}
+        self.content: dict[str, Any] = {}
+        self.is_begun = False  # run.json is this start's
+
+    def begin(self, run: Prepared) -> None:
+        settings, data, device = run.parts.settings, run.parts.data, run.parts.device
+        so_far, plan = self._earlier, self._progress.plan
+        asked = {name: value for name, value in dataclasses.asdict(settings).items() if name not in FREE}
+        self.content = {
+            "script": run.script,
+            "state": "running",
+            "settings": {**so_far.get("settings", {}), **asked},
+            "given": sorted({*run.settings_given, *so_far.get("given", ())}),
+            "versions": {
+                "project": __version__,
+                "python": platform.python_version(),
+                "torch": str(torch.__version__),
+                "numpy": np.__version__,
+            },
+            "device": str(device),
+            "precision": run.precision,
+            "threads": torch.get_num_threads(),
+            "dataset": {
+                "name": comparable("dataset", data.name),
+                "fingerprint": data.fingerprint,
+                "images": len(data.images),
+                "held_out": len(data.held_out),
+                "shape": list(data.shape),
+                "classes": list(data.classes),
+            },
+            "epochs": plan.epochs,
+            "sample_every": plan.sample_every,
+            "watch_from": plan.watch_from,
+            "collapsed": so_far.get("collapsed", ""),
+            "checkpoint_step": so_far.get("checkpoint_step"),
+            "checkpoints": so_far.get("checkpoints", 0),
+            "checkpoint_seconds": so_far.get("checkpoint_seconds", 0.0),
+            "started": so_far.get("started", _now()),
+        }
+        self.write("running")
+        self.is_begun = True
+
+    def write(self, state: str, message: str = "") -> None:
+        p = self._progress
+        self.content |= {
+            "state": state,
+            "message": message,
+            "epochs_done": p.whole_epochs,
+            "steps": p.step,
+            "images": p.images,
+            "seconds": round(p.seconds, 2),
+            "images_per_second": round(p.images_per_second, 1) if p.step else None,
+            "written": _now(),
+        }
+        write_record(self._folder.path, self.content)
