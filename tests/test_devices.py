@@ -1,8 +1,8 @@
 """What would go wrong on a GPU, told without one.
 
-On torch's `meta` device tensors have no content: a tensor made on the CPU inside a step cannot be combined with them, and
-whatever waits for the device (`.item()`, `.tolist()`, `if tensor:`) raises. Only a CPU tensor of no dimensions passes; a
-mode that sees every operation finds it.
+On torch's `meta` device tensors have no content: a tensor made on the CPU inside a step cannot be combined with them,
+and whatever waits for the device (`.item()`, `.tolist()`, `if tensor:`) raises. Only a CPU tensor of no dimensions
+passes; a mode that sees every operation finds it.
 """
 
 import contextlib

@@ -377,7 +377,7 @@ def test_a_variant_of_ones_own_needs_nothing_but_its_file(tmp_path):
     """A script copied under another name trains, resumes and loads, with nothing else touched."""
     from conftest import HOME
 
-    copy = shutil.copytree(HOME, tmp_path / "lab", ignore=shutil.ignore_patterns(".*", "data", "out", "docs"))
+    copy = shutil.copytree(HOME, tmp_path / "lab", ignore=shutil.ignore_patterns(".*", "out", "docs", "tests"))
     (copy / "mine.py").write_text((copy / "lsgan.py").read_text().replace("0.5 * (fake", "2.0 * (fake"))
     run = [os.sys.executable, "mine.py", *LINE["lsgan"], "out/mine", "--dataset", "digits", "--epochs", "1"]
     assert subprocess.run(run, cwd=copy, capture_output=True).returncode == 0
