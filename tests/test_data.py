@@ -701,3 +701,12 @@ def test_a_file_that_is_no_npz(tmp_path):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(DataError, match=r"neither a data set .*mnist.*digits.* nor a path"):
         load("minst")
+
+
+def test_a_set_of_which_only_held_out_images_can_be_read_is_refused(tmp_path):
+    write_pictures(tmp_path / "set" / "val", 20)
+    write_pictures(tmp_path / "set" / "train", 3)
+    for file in (tmp_path / "set" / "train").iterdir():
+        file.write_bytes(b"\x89PNG")
+    with pytest.raises(DataError, match="none of its 3 training images can be read"):
+        load(str(tmp_path / "set"), skip_broken=True)

@@ -96,6 +96,8 @@ class Decoder:
                 _write_chosen(staging / f"{side}.npy", raw, chosen, form.shape)
                 kept[side] = [good[i] for i in np.flatnonzero(chosen)]
             raw.unlink()
+        if not kept["train"]:
+            raise DataError(f"--dataset {self.path}: none of its {len(splits['train'])} training images can be read")
         if self.broken:
             say(f"{self.path}: left out {len(self.broken)} image(s) that cannot be read ({next(iter(self.broken))})")
         write_whole(staging / "complete.json", [json.dumps(kept).encode()])
