@@ -1,6 +1,7 @@
 """What is said on standard error, and how a program ends."""
 
 import contextlib
+import os
 import signal
 import sys
 import traceback
@@ -15,6 +16,16 @@ def say(message: object) -> None:
     line = str(message).replace("\r", "\\r").replace("\n", "\\n")
     with contextlib.suppress(OSError, ValueError):  # a closed terminal must not end a run that can still be saved
         print(line, file=sys.stderr, flush=True)
+
+
+def let_go_of_closed_streams() -> None:
+    """What could not be written to a pipe whose reader has gone is dropped; Python would end with code 120 over it."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def clock(seconds: float) -> str:
@@ -55,4 +66,5 @@ def guarded(prog: str, parse: Callable[[list[str]], Any], main: Callable[[Any], 
         if "--debug" in sys.argv:
             traceback.print_exc()
         say(f"{prog}: failed ({type(error).__name__}: {reason}); --debug shows where")
+    let_go_of_closed_streams()
     sys.exit(code)

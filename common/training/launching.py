@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from common.console import say, write_any_name
+from common.console import let_go_of_closed_streams, say, write_any_name
 from common.errors import BadArgument, DataError, Done, FolderError, Refusal, Stopped, UnfitSize
 from common.nn.startup import spare_the_compiler
 from common.options import Settings, parse
@@ -65,4 +65,5 @@ def launch(main: Callable[[Training], None], settings: type[Settings], doc: str)
         code = 1
     if run is not None:
         run.close(failure)
+    let_go_of_closed_streams()
     sys.exit(code)
