@@ -2,22 +2,32 @@ import contextlib
 import importlib
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ["OMP_NUM_THREADS"] = "1"  # before torch: as many processes as cores, one thread each
+# Before torch: there are as many processes as cores, and threads that wait for one another on busy cores take minutes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+import warm
+from filelock import FileLock
+from warm import Outcome
 
 HOME = Path(__file__).resolve().parent.parent
 REAL_DATA = HOME.parent / "shared" / "data"
 sys.path.insert(0, str(HOME))
 
 SCRIPTS = ("gan", "dcgan", "lsgan", "wgan", "wgan_gp", "ebgan", "cgan", "pix2pix", "r3gan")
+RATES = dict.fromkeys(SCRIPTS, ("2e-4", "2e-4", "0.5"))
+RATES |= {"wgan": ("5e-5", "5e-5", "0.5"), "wgan_gp": ("1e-4", "1e-4", "0"), "ebgan": ("1e-3", "1e-3", "0.5")}
+RATES |= {"r3gan": ("2e-4", "2e-4", "0")}
+SMALL = {"pix2pix": ("--width", 4, "--batch-size", 64)}  # its own are made for hours
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,6 +37,7 @@ def cache_of_the_tests(tmp_path_factory):
 
     os.environ["GAN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     os.environ.pop("GAN_DATA", None)
+    os.environ.pop("PYTHONUNBUFFERED", None)  # with which a closed pipe does no harm
     cache_folder.cache_clear()
 
 
@@ -35,15 +46,6 @@ def real_data():
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real data in {REAL_DATA}")
     return REAL_DATA
-
-
-class Outcome:
-    def __init__(self, code, out, err):
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def lines(self):
-        return self.err.strip().splitlines()
 
 
 @contextlib.contextmanager
@@ -117,24 +119,108 @@ def corrupt(file, where=0.5):
 
 
 def command(script, *arguments):
-    return [sys.executable, str(HOME / f"{script}.py"), *map(str, arguments)]
+    """The line of a script, which is a name or a path."""
+    return [sys.executable, str(HOME / f"{script}.py" if isinstance(script, str) else script), *map(str, arguments)]
+
+
+@pytest.fixture(scope="session")
+def python():
+    """python("wgan", ...) runs a script as a user does, from the interpreter's start; options are subprocess.run's.
+
+    Its outcome has the `seconds` of processors that this took.
+    """
+
+    def run(script, *arguments, timeout=300, **options):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(command(script, *arguments), capture_output=True, text=True, timeout=timeout, **options)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        return Outcome(done.returncode, done.stdout, done.stderr, seconds)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def _server(cache_of_the_tests):
+    with pytest.MonkeyPatch.context() as patch:  # what matplotlib finds out as it is imported goes there, too
+        patch.setenv("MPLCONFIGDIR", os.path.join(os.environ["GAN_CACHE"], "matplotlib"))
+        warm.start_server()
+
+
+@pytest.fixture(scope="session")
+def shell(_server):
+    """shell("wgan", ...) runs a script in a process of its own, off the warm server, to its end; see warm.Spawned."""
+    return warm.run
 
 
 @pytest.fixture
-def shell():
-    """shell("wgan", ...) runs a script as a user does, in a process of its own."""
+def spawn(_server):
+    """spawn("wgan", ...): the same, while it runs."""
+    spawned = []
 
-    def run(script, *arguments, env=None, timeout=120):
-        done = subprocess.run(
-            command(script, *arguments),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            env={**os.environ, **(env or {})},
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+    def start(*arguments, **options):
+        spawned.append(warm.Spawned(*arguments, **options))
+        return spawned[-1]
+
+    yield start
+    for process in spawned:
+        process.kill()
+        process.wait()
+
+
+def processor_seconds(pid):
+    """What a process has had of the processors so far, which tells its speed also where others are busy."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_until(happened, process):
+    """Returns when `happened()`; fails where the process, which is to bring it about, has ended before."""
+    while not happened():
+        ended = process.poll()
+        assert ended is None or happened(), f"it ended with {ended} before: {getattr(process, 'err', '')}"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """once(name, make): the folder that `make(folder)` fills, once for all workers. Whoever changes it takes a copy."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "once"
+
+    def made(name, make):
+        shared.mkdir(exist_ok=True)
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / name).exists():
+                shutil.rmtree(shared / "begun" / name, ignore_errors=True)
+                make(shared / "begun" / name)
+                (shared / "begun" / name).rename(shared / name)
+        return shared / name
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def trained(once, shell):
+    """trained("gan", "--epochs", 3): a finished run on digits with a grid an epoch. Also to lock it takes a copy."""
+
+    def run(script, *options, rates=None):
+        line = (*(rates or RATES[script]), *SMALL.get(script, ()), *options)
+
+        def make(folder):
+            arguments = (*line[:3], folder, "--dataset", "digits", "--sample-every", 1, *line[3:])
+            done = shell(script, *arguments)
+            assert done.code == 0, done.err
+
+        return once("_".join([script, *map(str, line)]), make)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def finished(trained, tmp_path_factory):
+    """A finished run of gan.py, three epochs; tests that change it take a copy."""
+    return shutil.copytree(trained("gan", "--epochs", 3), tmp_path_factory.mktemp("finished") / "gan")
 
 
 @pytest.fixture

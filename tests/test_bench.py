@@ -20,7 +20,7 @@ def bench(name, *arguments):
         [sys.executable, str(HOME / "bench" / f"{name}.py"), *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     return done
@@ -89,6 +89,7 @@ def test_operations_of_a_penalty_are_counted():
     assert counted.total in (one, 2 * one)  # torch may add the gradient by the output, needed or not
 
 
+@pytest.mark.slow
 def test_speed_writes_what_it_measured(tmp_path):
     line = [tmp_path / "out", "--scripts", "wgan", *DIGITS, "--rounds", 1, "--seconds", 0.2, "--batch-size", 20]
     done = bench("speed", *line)
@@ -104,6 +105,7 @@ def test_speed_writes_what_it_measured(tmp_path):
     assert found["machine"]["torch"] == torch.__version__
 
 
+@pytest.mark.slow
 def test_quality_scores_every_line_at_each_moment(tmp_path):
     line = [tmp_path / "out", "dcgan", *DIGITS, "--plain", "--ours", "1e-3 1e-3 0.5 --ema 0.9", "--at", "8s", "9s"]
     done = bench("quality", *line)

@@ -112,3 +112,8 @@ TOOLS = [HOME / f"{name}.py" for name in ("sample", "evaluate", "compare")]
 @pytest.mark.parametrize("file", [*MODULES, *TOOLS], ids=named)
 def test_no_tool_decides_by_the_name_of_a_script(file):
     assert not {*SCRIPTS} & {*constants_of(file)}
+
+
+@pytest.mark.parametrize("file", TOOLS + [file for file in MODULES if "scoring" in file.parts], ids=named)
+def test_no_tool_guesses_what_a_network_can_do_from_its_attributes(file):
+    assert "hasattr" not in {node.id for node in ast.walk(parsed(file)) if isinstance(node, ast.Name)}

@@ -2,13 +2,11 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 from common.runs.record import read_record, write_record
 
 import pytest
-from conftest import command
 
 CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = "<script>alert(1)</script>"  # a folder in a folder
@@ -19,29 +17,26 @@ if not CHROMIUM.exists():
 playwright = pytest.importorskip("playwright.sync_api", reason="no browser driver (pip install playwright)")
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
+@pytest.fixture(scope="session")
+def home(once, trained, shell):
     """Runs of two scripts, one with two seeds, scored; one whose name is a script; one without scores."""
-    home = tmp_path_factory.mktemp("page") / "runs"
-    lines = {
-        "gan": ("gan", "2e-4", "2e-4", "0.5"),
-        "gan-1": ("gan", "2e-4", "2e-4", "0.5", "--seed", 1),
-        "wgan": ("wgan", "2e-4", "5e-5", "0"),
-    }
-    for name, (script, *line) in lines.items():
-        options = ("--dataset", "digits", "--epochs", 4, "--sample-every", 1)
-        subprocess.run(command(script, *line[:3], home / name, *line[3:], *options), check=True, capture_output=True)
-    subprocess.run(command("evaluate", home), check=True, capture_output=True)
-    for name in (HOSTILE, ANOTHER):
-        shutil.copytree(home / "wgan", home / name)
-    shutil.copytree(home / "wgan", home / "unscored")
-    (home / "unscored" / "scores.json").unlink()
-    record = read_record(home / "unscored")
-    record |= {"state": "diverged", "settings": {**record["settings"], "clip": 1}}
-    write_record(home / "unscored", record)
-    done = subprocess.run(command("compare", home, home / HOSTILE, "--output", home), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return home
+
+    def make(home):
+        wgan = trained("wgan", "--epochs", 4, rates=("2e-4", "5e-5", "0"))
+        shutil.copytree(trained("gan", "--epochs", 4), home / "gan")
+        shutil.copytree(trained("gan", "--epochs", 4, "--seed", 1), home / "gan-1")
+        shutil.copytree(wgan, home / "wgan")
+        assert shell("evaluate", home).code == 0
+        for name in (HOSTILE, ANOTHER):
+            shutil.copytree(home / "wgan", home / name)
+        shutil.copytree(wgan, home / "unscored")
+        record = read_record(home / "unscored")
+        record |= {"state": "diverged", "settings": {**record["settings"], "clip": 1}}
+        write_record(home / "unscored", record)
+        done = shell("compare", home, home / HOSTILE, "--output", home)
+        assert done.code == 0, done.err
+
+    return once("page", make)
 
 
 @pytest.fixture(scope="module")
