@@ -64,7 +64,7 @@ class Plain:
         self.data = load_for(settings, settings.dataset)
         self.device = resolve_device(settings.device)
         self.images_shown = 0
-        self.sampled: nn.Module | None = None
+        self.generator_as_saved: nn.Module | None = None
         torch.manual_seed(settings.seed)
 
     @property
@@ -79,11 +79,11 @@ class Plain:
         return network.to(self.device)
 
     def generator(self, name: str, network: nn.Module) -> nn.Module:
-        self.sampled = self.network(name, network)
-        return self.sampled
+        self.generator_as_saved = self.network(name, network)
+        return network
 
     def sample(self, *inputs: Tensor) -> Tensor:
-        return self.sampled(*inputs)
+        return self.generator_as_saved(*inputs)
 
     def optimizer(self, _: str, optimizer: Optimizer) -> Optimizer:
         return optimizer

@@ -9,7 +9,6 @@ bench/plain.py. Writes quality.json, quality.md and quality.png into the folder.
 """
 
 import argparse
-import copy
 import json
 import multiprocessing
 import shlex
@@ -44,7 +43,9 @@ def train_and_score(connection: Any, began: float, way: str, name: str, line: li
         nonlocal steps
         steps += 1
         if time.time() - began >= moments[len(kept)]:
-            weights = {name: value.detach().cpu().clone() for name, value in run.sampled.state_dict().items()}
+            weights = {
+                name: value.detach().cpu().clone() for name, value in run.generator_as_saved.state_dict().items()
+            }
             kept.append({"seconds": moments[len(kept)], "images": steps * run.settings.batch_size, "weights": weights})
             if len(kept) == len(moments):
                 raise plain.Enough
@@ -53,7 +54,7 @@ def train_and_score(connection: Any, began: float, way: str, name: str, line: li
     evaluator = evaluator_for(run.settings, run.data, data_root=run.settings.data_root)
     rows = []
     for moment in kept:
-        G = copy.deepcopy(run.sampled)
+        G = run.generator_as_saved
         G.load_state_dict(moment.pop("weights"))
         rows.append({**moment, **evaluator.score(G.eval())})
     connection.send((rows, evaluator.about))

@@ -34,14 +34,24 @@ def load_script(name: str) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(name, module)  # dataclasses look their own module up
-    spec.loader.exec_module(module)
+    known = sys.modules.setdefault(name, module)  # dataclasses look their own module up
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        if known is module:
+            del sys.modules[name]
+        raise
     return module
 
 
 def settings_of(record: Mapping[str, Any]) -> type[Settings]:
     """The Settings of the script that made a run, which say what it can do. Raises FolderError."""
-    return load_script(str(record["script"])).Settings
+    module = load_script(str(record["script"]))
+    kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Settings)]
+    own = [kind for kind in kinds if kind.__module__ == module.__name__] or [Settings]
+    if len(own) > 1:
+        raise FolderError(f"{module.__file__}: has {len(own)} classes of settings; a script has one")
+    return own[0]
 
 
 def settings_from(record: Mapping[str, Any], **changed: Any) -> Settings:
@@ -83,8 +93,10 @@ def load_generator_and_step(folder: str | os.PathLike[str]) -> tuple[nn.Module, 
         if record is None:
             raise FolderError(f"{path}: no run there; give the folder of one, such as out/gan")
         raise FolderError(f"{path}: has no checkpoint yet; try again when the run is a minute old")
-    state = modernised(state, path)
+    state = modernised(state)
     networks = state["networks"]
+    if networks["generator"] is None:
+        raise FolderError(f"{path}: its checkpoint is an earlier version's; the same training line writes a new one")
     return build(path / CHECKPOINT, networks["generator"], networks["sampled"]), state["progress"]["step"]
 
 
@@ -97,7 +109,7 @@ def load_network(folder: str | os.PathLike[str], name: str) -> nn.Module | None:
     state = read_checkpoint(path)
     if state is None:
         return None
-    networks = modernised(state, path)["networks"]
+    networks = modernised(state)["networks"]
     if name not in networks["about"]:
         why = "an earlier version's; a longer run writes a new one" if "by_order" in networks else "of other networks"
         raise FolderError(f"{path / CHECKPOINT}: has no {name} that can be built again: it is {why}")

@@ -1,5 +1,6 @@
 """The loop: how a script's iterations nest, what is due when, how a run ends, and what a checkpoint keeps apart."""
 
+import contextlib
 import copy
 import shutil
 
@@ -7,18 +8,24 @@ import lsgan
 import wgan
 from bench.chaos import differences
 from common.errors import FolderError
-from common.models import load_generator, load_network, load_script
+from common.models import load_generator, load_network, load_script, settings_of
 from common.nn import device
-from common.runs.checkpoint import read_checkpoint
+from common.nn.rebuildable import rebuildable
+from common.runs.checkpoint import CheckpointFiles, read_checkpoint
+from common.runs.earlier import modernised
+from common.runs.folder import RunFolder
 from common.runs.log import read_log
+from common.runs.record import read_record, write_record
 from common.training.networks import Networks
 from common.training.plan import Plan, make_plan
+from common.training.stopping import BrokenOff, Stopping
 
 import numpy as np
 import pytest
 import torch
 from conftest import HOME, record_of
 from safetensors.numpy import load_file
+from torch import nn
 from torch.optim import Adam
 
 RATES = ("2e-4", "2e-4", "0.5")
@@ -84,8 +91,6 @@ def test_a_run_shorter_than_an_iteration_is_refused(launch, tmp_path):
 @pytest.mark.parametrize("at", [1, 3, 4, 5, 7])
 def test_a_run_stopped_between_critic_steps_goes_on_inside_the_iteration(launch, start, tmp_path, at, monkeypatch):
     """Stopped by a signal after so many batches; the generator's step and its place in the order are not lost."""
-    from common.training.stopping import Stopping
-
     line = (*RATES, "--dataset", "digits", "--epochs", 1, "--ema", 0.9)
     place = line[:3], line[3:]
     assert start("wgan", *place[0], tmp_path / "whole", *place[1]).code == 0
@@ -161,7 +166,7 @@ def test_a_break_ends_the_run_in_order(launch, tmp_path, after):
     done = launch(breaking(after), *line)
     assert done.code == 0, done.err
     message = f"test_loop.py itself ended it after {after / 25:.4g} of 4 epochs"
-    assert f"finished, {message}" in done.out
+    assert f"finished early by test_loop.py itself, {after / 25:.4g} epochs, {64 * after:,} images" in done.out
     record = record_of(tmp_path / "run")
     assert (record["state"], record["steps"], record["message"]) == ("finished", after, message)
     assert read_checkpoint(tmp_path / "run")["parts"]["progress"]["step"] == after
@@ -219,6 +224,81 @@ def test_figures_may_be_logged_before_the_first_batch(launch, tmp_path):
     assert read_log(tmp_path / "run")[0]["before"] == 3
 
 
+def test_a_broken_off_run_whose_generator_is_damaged_is_not_trained_further(launch, tmp_path):
+    line = (*RATES, tmp_path / "run", *DIGITS, "--epochs", 4)
+    assert launch(breaking(30), *line).code == 0
+    before = (tmp_path / "run" / "generator.safetensors").read_bytes()
+    for name in ("generator.safetensors", "log.csv"):
+        (tmp_path / "run" / name).write_bytes(b"damaged")
+        again = launch(breaking(30), *line)
+        assert again.code == 0 and "finished early by test_loop.py itself, 1.2 epochs" in again.out
+        assert record_of(tmp_path / "run")["steps"] == 30 and len(read_log(tmp_path / "run")) == 2
+    assert (tmp_path / "run" / "generator.safetensors").read_bytes() == before
+
+
+def test_a_break_before_the_first_batch_is_no_run(launch, tmp_path):
+    def main(run):
+        small(run)
+        for _ in run.iterations(5):
+            break
+
+    done = launch(main, *RATES, tmp_path / "run", *DIGITS)
+    assert done.code == 1 and "took no batch" in done.err
+
+
+def test_a_run_has_one_loop(launch, tmp_path):
+    def main(run):
+        G, opt = small(run)
+        for _ in range(2):
+            for _ in run.batches():
+                run.log(step(G, opt))
+                break
+
+    done = launch(main, *RATES, tmp_path / "run", *DIGITS)
+    assert done.code == 1 and "one loop over its batches, and this is the second" in done.err
+
+
+def test_a_signal_breaks_off_what_may_take_minutes_and_nothing_else():
+    stopping = Stopping(0)
+    stopping.enter_the_loop(None)
+    with contextlib.suppress(BrokenOff), stopping.breaking_off():
+        stopping.on_signal(15, None)
+        pytest.fail("it went on")
+    stopping.on_signal(15, None)
+    assert stopping.signalled == ("stopped by SIGTERM", 143) and stopping.is_hurried
+
+
+# --- what a variant of one's own trips over
+
+
+def test_a_set_without_labels_is_refused_before_the_folder_is_made(launch, tmp_path, patterns):
+    np.savez(tmp_path / "set.npz", images=patterns(300, 8))
+
+    def main(run):
+        G, opt = small(run)
+        for _, _ in run.labelled_batches():
+            run.log(step(G, opt))
+
+    done = launch(main, *RATES, tmp_path / "run", "--dataset", tmp_path / "set.npz")
+    assert done.code == 3 and "has no labels" in done.err and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("value", [3.0, torch.ones(2)], ids=["a number", "two of them"])
+def test_a_figure_that_is_none_is_named(launch, tmp_path, value):
+    done = launch(lambda run: run.log({"height": value}), *RATES, tmp_path / "run", *DIGITS)
+    assert done.code == 1 and "height must be a tensor of no dimensions" in done.err
+
+
+def test_a_run_without_a_generator_is_refused_before_it_trains(launch, tmp_path):
+    def main(run):
+        run.network("G", lsgan.Generator(run.settings.z_dim, run.shape))
+        for _ in run.batches():
+            pytest.fail("it trains")
+
+    done = launch(main, *RATES, tmp_path / "run", *DIGITS)
+    assert done.code == 1 and "run.generator(name, network) makes one" in done.err
+
+
 # --- the plan
 
 
@@ -265,12 +345,48 @@ def test_a_copy_under_bf16_computes_with_its_own_weights():
     assert not other(z).any() and made(z).any()
 
 
-def test_what_a_bf16_network_gives_is_float32_and_its_attributes_are_in_reach():
-    placed = device.place(lsgan.Generator(10, (1, 8, 8)), torch.device("cpu"), "bf16")
-    assert placed(torch.randn(3, 10)).dtype == torch.float32
-    assert (placed.z_dim, placed.takes, placed.arguments) == (10, ("z",), (10, (1, 8, 8)))
-    with pytest.raises(AttributeError, match="colour"):
-        placed.colour  # noqa: B018
+def test_a_bf16_network_gives_float32_and_is_in_all_else_what_it_was():
+    made = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    placed = device.place(made, torch.device("cpu"), "bf16")
+    assert placed(torch.randn(5, 3)).dtype == torch.float32 and isinstance(placed, nn.Sequential)
+    assert placed is made and len(placed) == 2 and "0.weight" in placed.state_dict()
+    x, exact = torch.randn(5, 3), nn.Sequential(*placed)
+    assert not torch.equal(placed(x), exact(x))
+    assert torch.equal(device.in_float32(placed)(x), exact(x)) and type(placed) is nn.Sequential
+    assert device.in_float32(placed) is placed
+
+
+def test_a_generator_remembers_its_arguments_however_they_were_given():
+    shape = (1, 8, 8)
+    for made in (lsgan.Generator(10, shape), lsgan.Generator(shape=shape, z_dim=10), lsgan.Generator(10, shape=shape)):
+        assert made.arguments == (10, shape) and made.takes == ("z",)
+
+
+class Undecorated(lsgan.Generator):
+    """Its arguments are not its parent's."""
+
+    def __init__(self, width):
+        super().__init__(width, (1, 8, 8))
+
+
+@rebuildable(takes="z")
+class Forgetful(nn.Linear):
+    """Says that it takes z, and not how long it is."""
+
+
+def test_a_generator_that_could_not_be_built_or_sampled_is_refused():
+    for wrong, why in ((Undecorated(4), "needs the decorator"), (Forgetful(2, 2), "must set self.z_dim")):
+        with pytest.raises(ValueError, match=why):
+            networks().add_generator("G", wrong)
+
+
+def test_an_optimizer_keeps_what_it_was_told():
+    for told, fused in (({}, True), ({"fused": False}, False), ({"foreach": True}, None), ({"foreach": False}, None)):
+        these = networks()
+        G = these.add("G", lsgan.Generator(10, (1, 8, 8)))
+        assert these.add_optimizer("G", Adam(G.parameters(), 1e-3, **told)).param_groups[0]["fused"] == fused
+        with pytest.raises(ValueError, match="two optimizers are called G"):
+            these.add_optimizer("G", Adam(G.parameters(), 1e-3))
 
 
 def test_names_must_fit_one_another():
@@ -333,6 +449,30 @@ def test_a_run_of_0_3_0_goes_on_to_the_weights_it_would_have_had(start, earlier)
         np.testing.assert_allclose(found[name], weights, atol=2e-3)
 
 
+def test_a_run_of_0_2_0_goes_on_and_says_what_it_lacks_until_then(start, earlier):
+    """Which did not say how its generator was made, and had no generator of Python's and NumPy's random numbers."""
+    state = read_checkpoint(earlier)
+    for name in ("generator", "random_python", "random_numpy", "generator_steps"):
+        del state[name]
+    CheckpointFiles(RunFolder(earlier)).write(state)
+    write_record(earlier, {**read_record(earlier), "state": "running"})
+    with pytest.raises(FolderError, match="an earlier version's; the same training line writes a new one"):
+        load_generator(earlier)
+    done = start("pix2pix", *RATES, earlier)
+    assert done.code == 0, done.err
+    assert load_generator(earlier)(torch.zeros(1, 1, 32, 32)).shape == (1, 1, 32, 32)
+
+
+def test_networks_of_0_3_0_are_told_from_the_average_whatever_their_order(earlier):
+    state = read_checkpoint(earlier)
+    G, average, D = state["networks"].values()
+    for order in ({"0 UNet": G, "1 UNet": average, "2 D": D}, {"0 D": D, "1 UNet": G, "2 UNet": average}):
+        sampled = [name for name, one in order.items() if one is average]
+        found = modernised({**state, "networks": order, "generator": {**state["generator"], "network": sampled[0]}})
+        assert found["networks"]["sampled"] is average
+        assert list(found["networks"]["weights"].values()) == [one for one in order.values() if one is not average]
+
+
 def test_a_run_of_0_3_0_is_sampled_as_it_is(tool, earlier, tmp_path):
     np.savez(tmp_path / "in.npz", np.zeros((2, 32, 32), np.uint8))
     done = tool("sample", earlier, "--input", tmp_path / "in.npz", tmp_path / "out.npz")
@@ -373,6 +513,23 @@ def beside_common(tmp_path, monkeypatch):
 def test_a_script_is_told_however_it_is_formatted(beside_common, text):
     (beside_common / "mine.py").write_text(f"Settings, main = 1, 2\n{text}")
     assert load_script("mine").Settings == 1
+
+
+def test_a_script_may_call_its_settings_as_it_likes_and_has_one_kind(beside_common):
+    own = "from common.options import Settings\nclass Options(Settings): tiles = 5\n"
+    for name, text, tiles in (("named", own, 5), ("shared", "from common.options import Settings\n", 1)):
+        (beside_common / f"{name}.py").write_text(f"{text}main = 1\n{FORMATTED['as ours']}")
+        assert settings_of({"script": name}).tiles == tiles
+    (beside_common / "two.py").write_text(f"{own}class More(Options): pass\n{FORMATTED['as ours']}")
+    with pytest.raises(FolderError, match="has 2 classes of settings"):
+        settings_of({"script": "two"})
+
+
+def test_a_script_that_fails_when_it_is_imported_is_not_handed_out_half_made(beside_common):
+    (beside_common / "failing.py").write_text(f"{FORMATTED['as ours']}1 / 0\n")
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            load_script("failing")
 
 
 @pytest.mark.parametrize("text", NO_SCRIPTS.values(), ids=NO_SCRIPTS)

@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from common.storage import platforms, whole
 from common.storage.whole import PREFIX, scratch_folder, write_whole
@@ -118,6 +119,21 @@ def test_a_file_taken_for_a_leftover_before_it_is_renamed_is_written_again(tmp_p
     monkeypatch.setattr(whole, "_rename", disturbed)
     write_whole(tmp_path / "file", [b"content"])
     assert len(times) == 2 and (tmp_path / "file").read_bytes() == b"content"
+
+
+def test_what_is_being_written_is_never_taken_for_a_leftover(tmp_path):
+    """By many writers at once, each of which looks for leftovers of the others before it writes."""
+
+    def write(number):
+        for i in range(300):
+            write_whole(tmp_path / f"{number}-{i % 3}", [b"content"])
+            with scratch_folder(tmp_path) as folder:
+                (folder / "file").write_bytes(b"content")
+        return number
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(write, range(4))) == [0, 1, 2, 3]
+    assert not list(tmp_path.glob(f"{PREFIX}*"))
 
 
 def test_a_scratch_folder_is_locked_while_it_lives_and_gone_after(tmp_path):

@@ -1,5 +1,7 @@
 """Where networks are computed, and in which precision."""
 
+import functools
+
 from common.errors import BadArgument
 
 import torch
@@ -44,32 +46,39 @@ def resolve_precision(name: str, device: torch.device) -> str:
     return ("bf16" if _has_fast_bf16(device) else "fp32") if name == "auto" else name
 
 
-class InBf16(nn.Module):
-    """A network whose forward pass runs in autocast, with its own attributes in reach.
+@functools.cache
+def _in_bf16(kind: type[nn.Module]) -> type[nn.Module]:
+    """The same kind of network, whose forward pass runs in autocast.
 
     What comes out is float32 again, so that losses, the norms of penalties and optimizers are computed in float32, and
     a script need not know. Parameters and normalisation statistics stay float32 throughout.
     """
 
-    def __init__(self, network: nn.Module, device: torch.device):
-        super().__init__()
-        self.network, self._kind = network, device.type
+    class InBf16(kind):
+        in_float32 = kind
 
-    def forward(self, *inputs: torch.Tensor, **named: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        with torch.autocast(self._kind, torch.bfloat16):
-            outputs = self.network(*inputs, **named)
-        if isinstance(outputs, torch.Tensor):
-            return outputs.float()
-        return tuple(output.float() for output in outputs)
+        def forward(self, *inputs: torch.Tensor, **named: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+            with torch.autocast(inputs[0].device.type, torch.bfloat16):
+                outputs = super().forward(*inputs, **named)
+            if isinstance(outputs, torch.Tensor):
+                return outputs.float()
+            return tuple(output.float() for output in outputs)
 
-    def __getattr__(self, name: str) -> object:
-        modules = self.__dict__.get("_modules", {})
-        if name != "network" and "network" in modules:
-            return getattr(modules["network"], name)
-        return super().__getattr__(name)
+    InBf16.__name__, InBf16.__qualname__ = kind.__name__, kind.__qualname__
+    return InBf16
 
 
 def place(network: nn.Module, device: torch.device, precision: str) -> nn.Module:
-    """The network on the device, channels last; under 'bf16' one that computes in it and has the same parameters."""
-    network.to(device=device, memory_format=torch.channels_last)
-    return InBf16(network, device) if precision == "bf16" else network
+    """The same network on the device, channels last, computing in that precision.
+
+    By its class, so that a copy computes with weights of its own, and that it is in all else what it was.
+    """
+    if precision == "bf16":
+        network.__class__ = _in_bf16(type(network))
+    return network.to(device=device, memory_format=torch.channels_last)
+
+
+def in_float32(network: nn.Module) -> nn.Module:
+    """The same network, computing in float32 again."""
+    network.__class__ = getattr(type(network), "in_float32", type(network))
+    return network

@@ -1,40 +1,36 @@
 """Checkpoints of 0.3.0 and before, in today's shape: runs that were begun then go on."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from common.errors import FolderError
 from common.runs.log import generator_steps
 
 
-def modernised(state: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-    """The parts of a checkpoint of the run at `path` as they would be written today.
+def modernised(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parts of a checkpoint as they would be written today.
 
-    Networks and optimizers of earlier versions come by their order, for they had no names. Raises FolderError for a
-    checkpoint of 0.2.0 and before, which did not say how its generator was made.
+    Networks and optimizers of earlier versions come by their order, for they had no names; 0.2.0 and before did not say
+    how the generator was made, which is None then.
     """
     if "parts" in state:
         return state["parts"]
     record = state["record"]
-    if "generator" not in state:
-        raise FolderError(f"{path}: its checkpoint is a version's before 0.3.0; --fresh starts anew")
-    about = dict(state["generator"])
-    sampled = about.pop("network")
     averaged = bool(record["settings"].get("ema"))
-    # The generator came first, its average second.
-    weights = [one for place, one in enumerate(state["networks"].values()) if place != 1 or not averaged]
+    about = dict(state.get("generator") or {})
+    sampled = about.pop("network", list(state["networks"])[averaged])  # the generator came first, then its average
+    weights = [one for name, one in state["networks"].items() if name != sampled or not averaged]
     batches_per_epoch = record["dataset"]["images"] // record["settings"]["batch_size"]
     return {
         "progress": {
             "step": state["step"],
             "looked": state["batch"] != batches_per_epoch,
+            "ended": None,
             "seconds": state["seconds"],
         },
         "networks": {
             "weights": {str(place): one for place, one in enumerate(weights)},
             "sampled": state["networks"][sampled],
-            "generator": about,
+            "generator": about or None,
             "about": {},
             "generator_steps": state.get("generator_steps", generator_steps(state["step"], record["settings"])),
             "optimizers": {str(place): one for place, one in enumerate(state["optimizers"])},

@@ -8,7 +8,7 @@ from typing import Any
 from common.data.cache import write_to_cache
 from common.data.dataset import Dataset
 from common.errors import FolderError, first_line
-from common.nn.device import place, resolve_precision
+from common.nn.device import in_float32, place, resolve_precision
 from common.nn.pixels import floats
 from common.runs.weights import read_weights, sealed_weights
 
@@ -45,7 +45,7 @@ def train_classifier(real: Dataset, steps: int = STEPS, most_seconds: float = MO
     network, began = Classifier(real.shape, len(real.classes)), time.monotonic()
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
     labels, reach = torch.from_numpy(real.labels), real.shape[1] // 12
-    trained = place(network, torch.device("cpu"), resolve_precision("auto", torch.device("cpu")))
+    place(network, torch.device("cpu"), resolve_precision("auto", torch.device("cpu")))
     progress, step = 0.0, 0
     while progress < 1:
         for group in optimizer.param_groups:
@@ -56,14 +56,13 @@ def train_classifier(real: Dataset, steps: int = STEPS, most_seconds: float = MO
         x = x[:, :, top : top + real.shape[1], left : left + real.shape[2]].contiguous(
             memory_format=torch.channels_last
         )
-        loss = F.cross_entropy(trained(x), labels[chosen], label_smoothing=0.05)
+        loss = F.cross_entropy(network(x), labels[chosen], label_smoothing=0.05)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         step += 1
         progress = max(step / steps, (time.monotonic() - began) / most_seconds)
-    # Scores are computed in float32, by the bare network.
-    return network.eval().to(memory_format=torch.contiguous_format)
+    return in_float32(network).eval().to(memory_format=torch.contiguous_format)
 
 
 def reader(network: Classifier) -> Callable[[np.ndarray], tuple[Tensor, Tensor]]:

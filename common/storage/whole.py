@@ -23,25 +23,31 @@ LOCK = ".lock"  # ends the name of the lock that tells a living scratch folder f
 def write_whole(target: Path, parts: Sequence[bytes | memoryview], keep_as: Path | None = None) -> None:
     """A file of these parts; what stood there before is kept under the name `keep_as`. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        temporary, handle = _reserve(target.parent)
-        try:
-            with open(handle, "wb") as file:
-                for part in parts:
-                    file.write(part)
-                file.flush()
-                os.fsync(handle)
-                if OPEN_FILES_MAY_MOVE:  # its lock is held until it has its own name
-                    _rename(temporary, target, keep_as)
-                    break
-            _rename(temporary, target, keep_as)
-            break
-        except BaseException as error:
-            temporary.unlink(missing_ok=True)
-            # Closed to be renamed, it may be taken for a leftover by another process: once more.
-            if OPEN_FILES_MAY_MOVE or not isinstance(error, FileNotFoundError):
-                raise
+    while not _written(target, parts, keep_as):
+        pass  # closed to be renamed, it was taken for a leftover by another process: once more
     sync_folder(target.parent)
+
+
+def _written(target: Path, parts: Sequence[bytes | memoryview], keep_as: Path | None) -> bool:
+    """Whether that came about. Raises OSError."""
+    temporary, handle = _reserve(target.parent)
+    try:
+        with open(handle, "wb") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(handle)
+            if OPEN_FILES_MAY_MOVE:  # its lock is held until it has its own name
+                _rename(temporary, target, keep_as)
+        if not OPEN_FILES_MAY_MOVE:
+            try:
+                _rename(temporary, target, keep_as)
+            except FileNotFoundError:
+                return False
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return True
 
 
 def _rename(temporary: Path, target: Path, keep_as: Path | None) -> None:
@@ -82,22 +88,36 @@ def remove_leftovers(parent: Path) -> None:
     """What processes that are no longer there have begun in this folder and not finished."""
     for path in sorted(parent.glob(f"{PREFIX}*")):  # a folder stands before its lock
         with contextlib.suppress(OSError):
-            state = path.lstat()
-            if stat.S_ISDIR(state.st_mode):
-                beside = Path(f"{path}{LOCK}")
-                if not beside.exists() or _is_dead(beside):
-                    shutil.rmtree(path)
-            elif stat.S_ISREG(state.st_mode) and _is_dead(path):
-                path.unlink()
+            kind = path.lstat().st_mode
+            if stat.S_ISDIR(kind):
+                _remove_if_dead(Path(f"{path}{LOCK}"), path)
+            elif stat.S_ISREG(kind):
+                _remove_if_dead(path)
 
 
-def _is_dead(file: Path) -> bool:
-    """Whether no living process has the file locked. Raises OSError, also on a file system without locks."""
+def _remove_if_dead(file: Path, folder: Path | None = None) -> None:
+    """Removes the file, and the folder whose lock it is, where no living process has it locked, and before one can.
+
+    A folder that has no lock is nobody's. Raises OSError, also on a file system without locks.
+    """
+
+    def remove() -> None:
+        if folder is not None:
+            shutil.rmtree(folder)
+        file.unlink(missing_ok=True)
+
+    if folder is not None and not file.exists():
+        remove()
+        return
     handle = os.open(file, os.O_RDWR | PLAIN_FILE)
     try:
-        return lock_descriptor(handle, blocking=False)
+        is_dead = lock_descriptor(handle, blocking=False)
+        if is_dead and OPEN_FILES_MAY_MOVE:
+            remove()
     finally:
         os.close(handle)
+    if is_dead and not OPEN_FILES_MAY_MOVE:
+        remove()
 
 
 def _reserve(folder: Path) -> tuple[Path, int]:

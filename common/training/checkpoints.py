@@ -29,6 +29,9 @@ class Checkpoints:
         self._every = self._between = run.parts.settings.checkpoint_every
         self._saved = time.monotonic()
 
+    def start_the_clock(self) -> None:
+        self._saved = time.monotonic()
+
     def is_due(self) -> bool:
         return time.monotonic() - self._saved >= self._between
 
@@ -48,10 +51,10 @@ class Checkpoints:
 
     def load(self) -> bool:
         """Every part as the newest whole checkpoint has it; False where there is none. Raises FolderError."""
-        self._saved, state = time.monotonic(), self._run.files.read()
+        state = self._run.files.read()
         if state is None:
             return False
-        state = modernised(state, self._run.parts.folder.path)
+        state = modernised(state)
         try:
             for name, part in self._parts.items():
                 part.load_state_dict(state[name])

@@ -22,7 +22,7 @@ FRAMES, HURRIED_FRAMES = 100, 20  # of a film at most; a signal has 5 seconds
 def leave_results(parts: Parts, title: str) -> None:
     """The generator, its curves and the film."""
     folder, networks, rows = parts.folder, parts.networks, parts.recorder.rows
-    content, _ = sealed_weights(networks.sampled_bare, "generator", networks.about_generator)
+    content, _ = sealed_weights(networks.sampled, "generator", networks.about_generator)
     folder.write(GENERATOR, content)
     if rows:
         folder.write(PLOT, curves(rows, panels_of(dict.fromkeys(name for row in rows for name in row)), title))

@@ -37,13 +37,17 @@ class Loop:
 
     def begin(self, steps_per_iteration: int) -> None:
         """From here on the folder exists and is ours. Raises Refusal."""
+        if self._record.is_begun:
+            raise RuntimeError("a run has one loop over its batches, and this is the second")
         progress, s = self._progress, self._parts.settings
+        self._parts.networks.sampled  # noqa: B018 (a run without a generator is refused before it trains)
         progress.plan = dataclasses.replace(progress.plan, steps_per_iteration=steps_per_iteration)
         progress.plan.refuse_if_empty()
         self._evaluation.prepare()  # first, for it may refuse the data, or take a minute in which a signal ends the run
         self._parts.stopping.enter_the_loop(s.time_limit)
         self._take_possession()
         progress.start_the_clock()
+        self._checkpoints.start_the_clock()
         goes_on = self._prepared.record is not None
         if goes_on and self._checkpoints.load():
             self._parts.recorder.rewrite_the_log()
@@ -77,6 +81,7 @@ class Loop:
         found: dict[str, float] = {}
         for observer in (self._evaluation, self._watch):
             if observer.is_due():
+                self._stop_if_signalled()
                 self._refuse_what_is_not_finite()
                 found |= observer.look()
                 self._stop_if_signalled()  # what was broken off is left to the next start
@@ -148,17 +153,19 @@ class Loop:
 
         Raises RuntimeError where it took none.
         """
-        if not self._record.is_begun:
+        progress, script = self._progress, self._prepared.script
+        if not self._record.is_begun or not step:
             raise RuntimeError("its main(run) took no batch: it must loop over run.batches() or run.iterations()")
-        if self._progress.is_over:
+        if not progress.is_over:
+            is_new, progress.step, progress.ended = step > progress.step, step, progress.plan.epochs
+            if is_new:
+                self._write_row({})
+                self.grids.look()
+        if progress.is_cut_short:
+            message = f"{script}.py itself ended it after {progress.epochs:.4g} of {progress.plan.epochs} epochs"
+            self._end("finished", message, said=f"finished early by {script}.py itself")
+        else:
             self._end("finished", "", said="finished")
-            return
-        self._progress.step = step
-        done = f"{self._progress.epochs:.4g} of {self._progress.plan.epochs} epochs"
-        message = f"{self._prepared.script}.py itself ended it after {done}"
-        self._write_row({})
-        self.grids.look()
-        self._end("finished", message, said=f"finished, {message}")
 
     def close(self, failure: str | None) -> None:
         """Gives the folder back; a run that broke off says so in run.json, where that can still be written."""

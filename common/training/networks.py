@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from common.nn.device import place
+from common.nn.rebuildable import is_rebuildable
 
 import torch
 from torch import nn
@@ -18,10 +19,8 @@ FUSED = ("cpu", "cuda", "mps")  # devices that torch has fused optimizers for
 class Average:
     """A copy of a network whose floating-point weights follow the mean of the other's, batch norm's statistics too."""
 
-    def __init__(self, network: nn.Module, placed: nn.Module, decay: float):
-        self.placed = copy.deepcopy(placed).requires_grad_(False)
-        self.network = self.placed if placed is network else self.placed.network
-        self._decay = decay
+    def __init__(self, network: nn.Module, decay: float):
+        self.network, self._decay = copy.deepcopy(network).requires_grad_(False), decay
         states = (one.state_dict().values() for one in (self.network, network))
         self._means, self._weights = ([tensor for tensor in state if tensor.is_floating_point()] for state in states)
 
@@ -37,42 +36,48 @@ class Networks:
 
     def __init__(self, script: str, device: torch.device, precision: str, ema: float | None, step: Callable[[], int]):
         self._script, self._device, self._precision, self._ema, self._step = script, device, precision, ema, step
-        self._bare: dict[str, nn.Module] = {}
-        self._placed: dict[str, nn.Module] = {}
+        self._networks: dict[str, nn.Module] = {}
         self._optimizers: dict[str, Optimizer] = {}
         self._generator: str | None = None
         self._average: Average | None = None
         self.generator_steps = 0
 
     def add(self, name: str, network: nn.Module) -> nn.Module:
-        """The network to call, on the device and in the run's precision."""
-        if name in self._bare:
+        """The network on the device and in the run's precision. Raises ValueError for a name that is taken."""
+        if name in self._networks:
             raise ValueError(f"two networks are called {name}")
-        self._bare[name], self._placed[name] = network, place(network, self._device, self._precision)
-        return self._placed[name]
+        self._networks[name] = place(network, self._device, self._precision)
+        return network
 
     def add_generator(self, name: str, network: nn.Module) -> nn.Module:
+        """The same. Raises ValueError for a second one, or one that could not be built again or sampled."""
         if self._generator is not None:
             raise ValueError(f"{self._generator} is the generator already; {name} is a second one")
-        if not hasattr(network, "arguments"):
-            raise ValueError(f"{type(network).__name__} needs @rebuildable(takes=...): a generator is saved")
-        placed = self.add(name, network)
+        kind = type(network).__name__
+        if not is_rebuildable(network):
+            raise ValueError(f"class {kind} needs the decorator @rebuildable(takes=...): a generator is saved")
+        for letter, needed in (("z", "z_dim"), ("y", "classes")):
+            if letter in network.takes and not hasattr(network, needed):
+                raise ValueError(f"class {kind} takes {letter} and must set self.{needed}")
+        self.add(name, network)
         self._generator = name
         if self._ema:
-            self._average = Average(network, placed, self._ema)
-        return placed
+            self._average = Average(network, self._ema)
+        return network
 
     def add_optimizer(self, name: str, optimizer: Optimizer) -> Optimizer:
-        """The same optimizer, which works in one fused kernel where torch has one."""
+        """The same optimizer, working in one fused kernel unless it was told otherwise.
+
+        Raises ValueError where it does not belong to the network of that name, or is its second one.
+        """
         held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-        if name not in self._bare or not any(id(p) in held for p in self._bare[name].parameters()):
+        if name not in self._networks or not any(id(p) in held for p in self._networks[name].parameters()):
             raise ValueError(f"the optimizer {name} does not hold the parameters of a network of that name")
+        if name in self._optimizers:
+            raise ValueError(f"two optimizers are called {name}")
         for group in optimizer.param_groups:
-            if (
-                self._device.type in FUSED
-                and "fused" in group
-                and not any(group.get(other) for other in ("fused", "foreach", "differentiable"))
-            ):
+            undecided = all(group.get(way, way) is None for way in ("fused", "foreach"))
+            if self._device.type in FUSED and undecided and not group.get("differentiable"):
                 group["fused"] = True
         self._optimizers[name] = optimizer
         if name == self._generator:
@@ -86,23 +91,18 @@ class Networks:
 
     @property
     def sampled(self) -> nn.Module:
-        """Raises ValueError before there is a generator."""
+        """The generator or its average. Raises ValueError where the script has none."""
         if self._generator is None:
-            raise ValueError("there is no generator yet: run.generator(name, network) makes one")
-        return self._placed[self._generator] if self._average is None else self._average.placed
-
-    @property
-    def sampled_bare(self) -> nn.Module:
-        """The same in float32, as it is saved."""
-        return self._bare[self._generator] if self._average is None else self._average.network
+            raise ValueError("there is no generator: run.generator(name, network) makes one")
+        return self._networks[self._generator] if self._average is None else self._average.network
 
     @property
     def about(self) -> dict[str, dict[str, Any]]:
         """How each network that can be built again is."""
         return {
             name: {"script": self._script, "class": type(network).__name__, "arguments": network.arguments}
-            for name, network in self._bare.items()
-            if hasattr(network, "arguments")
+            for name, network in self._networks.items()
+            if is_rebuildable(network)
         }
 
     @property
@@ -112,7 +112,7 @@ class Networks:
     @contextlib.contextmanager
     def looked_at(self) -> Iterator[None]:
         """All in evaluation mode, without gradients, in this block."""
-        everything = [*self._placed.values(), *([self._average.placed] if self._average else [])]
+        everything = [*self._networks.values(), self.sampled]
         training = [network for network in everything if network.training]
         for network in training:
             network.eval()
@@ -125,7 +125,7 @@ class Networks:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Every weight and statistic by the name that an error gives it."""
-        everything = dict(self._bare)
+        everything = dict(self._networks)
         if self._average is not None:
             everything[f"{self._generator}'s average"] = self._average.network
         return {
@@ -136,8 +136,8 @@ class Networks:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "weights": {name: network.state_dict() for name, network in self._bare.items()},
-            "sampled": self.sampled_bare.state_dict(),  # the generator's own, stored once, unless there is an average
+            "weights": {name: network.state_dict() for name, network in self._networks.items()},
+            "sampled": self.sampled.state_dict(),  # the generator's own, stored once, unless there is an average
             "generator": self.about_generator,
             "about": self.about,
             "generator_steps": self.generator_steps,
@@ -148,9 +148,9 @@ class Networks:
         """Raises KeyError, ValueError or RuntimeError where the state is of other networks."""
         weights, optimizers = state["weights"], state["optimizers"]
         if state.get("by_order"):  # an earlier version's
-            weights = dict(zip(self._bare, weights.values(), strict=True))
+            weights = dict(zip(self._networks, weights.values(), strict=True))
             optimizers = dict(zip(self._optimizers, optimizers.values(), strict=True))
-        for own, saved in ((self._bare, weights), (self._optimizers, optimizers)):
+        for own, saved in ((self._networks, weights), (self._optimizers, optimizers)):
             if own.keys() != saved.keys():
                 raise ValueError(f"it has {', '.join(saved)}, and the script {', '.join(own)}")
             for name, one in own.items():

@@ -1,5 +1,6 @@
 """What looks at a run from time to time, each answering "is it time?" and "look". None of them changes the run."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -12,11 +13,13 @@ from common.pictures.grids import COLUMNS, grid
 from common.runs.names import SAMPLES
 from common.scoring import watch
 from common.training.parts import Parts
+from common.training.stopping import BrokenOff
 
 import numpy as np
 import torch
 from torch import Tensor
 
+# Held-out images (count, C, H, W) and z (count, z_dim) -> images (N, C, H, W) in [-1, 1].
 Draw = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -88,9 +91,10 @@ class Evaluation:
 
     def look(self) -> dict[str, float]:
         """Nothing where a signal broke it off."""
-        began, scores = time.monotonic(), {}
-        with self._parts.randomness.aside(), self._parts.networks.looked_at(), self._parts.stopping.breaking_off():
-            scores = self._evaluator.score(self._parts.networks.sampled)
+        began, scores, parts = time.monotonic(), {}, self._parts
+        aside, looked_at = parts.randomness.aside(), parts.networks.looked_at()
+        with contextlib.suppress(BrokenOff), aside, looked_at, parts.stopping.breaking_off():
+            scores = self._evaluator.score(parts.networks.sampled)
         self._parts.progress.leave_out(time.monotonic() - began)
         return {name: value for name, value in scores.items() if value is not None}
 

@@ -6,6 +6,7 @@ from common.data.dataset import Dataset
 from common.nn.randomness import Randomness
 from common.options import Settings
 from common.runs.folder import RunFolder
+from common.training.batches import Batches
 from common.training.networks import Networks
 from common.training.progress import Progress
 from common.training.recorder import Recorder
@@ -22,6 +23,7 @@ class Parts:
     settings: Settings
     data: Dataset
     device: torch.device
+    batches: Batches
     progress: Progress
     networks: Networks
     randomness: Randomness

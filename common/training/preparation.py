@@ -13,6 +13,7 @@ from common.options import FREE, Settings
 from common.runs.checkpoint import CheckpointFiles
 from common.runs.folder import RunFolder, holds_a_run
 from common.runs.record import read_record
+from common.training.batches import Batches
 from common.training.networks import Networks
 from common.training.parts import Parts
 from common.training.plan import make_plan
@@ -82,7 +83,8 @@ def _prepare(
     randomness.seed(s.seed)
     networks = Networks(script, device, precision, s.ema, step=lambda: progress.step)
     recorder = Recorder(folder, progress, networks, device)
-    parts = Parts(folder, s, data, device, progress, networks, randomness, recorder, stopping)
+    batches = Batches(data, s.batch_size, device, s.flip, s.seed)
+    parts = Parts(folder, s, data, device, batches, progress, networks, randomness, recorder, stopping)
     return Prepared(script, frozenset(given), record, files, precision, parts)
 
 

@@ -13,6 +13,7 @@ class Progress:
         self.plan = plan
         self.step = 0  # batches trained on
         self.looked = True  # whether what was due after that step was done
+        self.ended: int | None = None  # the length in epochs that the script broke out of
         self._before = 0.0  # seconds in earlier starts
         self._since = time.monotonic()
 
@@ -23,7 +24,7 @@ class Progress:
 
     @property
     def epochs(self) -> float:
-        return self.plan.epochs_done(self.step)
+        return self.step / self.plan.batches_per_epoch if self.is_cut_short else self.plan.epochs_done(self.step)
 
     @property
     def whole_epochs(self) -> int:
@@ -31,8 +32,13 @@ class Progress:
         return int(self.epochs) - (not self.looked and self.plan.ends_an_epoch(self.step))
 
     @property
+    def is_cut_short(self) -> bool:
+        """Whether the script itself ended the run before its length, which has not grown since."""
+        return self.ended == self.plan.epochs and not self.plan.is_last(self.step)
+
+    @property
     def is_over(self) -> bool:
-        return self.plan.is_last(self.step)
+        return self.is_cut_short or self.plan.is_last(self.step)
 
     @property
     def seconds(self) -> float:
@@ -50,7 +56,8 @@ class Progress:
         self._since += seconds
 
     def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step, "looked": self.looked, "seconds": self.seconds}
+        return {"step": self.step, "looked": self.looked, "ended": self.ended, "seconds": self.seconds}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step, self.looked, self._before = state["step"], state["looked"], state["seconds"]
+        self.step, self.looked, self.ended = state["step"], state["looked"], state["ended"]
+        self._before = state["seconds"]

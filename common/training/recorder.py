@@ -30,8 +30,10 @@ class Recorder:
         self.rows: list[dict[str, Any]] = []
 
     def add(self, values: Mapping[str, Tensor]) -> None:
-        """A step's figures, tensors of no dimensions. Does not wait for the device."""
+        """A step's figures, tensors of no dimensions; raises TypeError for others. Does not wait for the device."""
         for name, value in values.items():
+            if not isinstance(value, Tensor) or value.dim():
+                raise TypeError(f"run.log: {name} must be a tensor of no dimensions, such as a mean")
             total, count = self._sums.get(name, (0.0, 0))
             self._sums[name] = (total + value.detach(), count + 1)
 
@@ -64,7 +66,6 @@ class Recorder:
         return {"rows": json.dumps(self.rows), "sums": sums}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Also cuts log.csv back to these rows."""
         self.rows = json.loads(state["rows"])
         self._sums = {name: (total.to(self._device), count) for name, (total, count) in state["sums"].items()}
 

@@ -78,4 +78,4 @@ def _amiss(folder: RunFolder, files: CheckpointFiles) -> str | None:
         read_weights(folder.path / GENERATOR, "generator")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return GENERATOR
-    return None if log_agrees(folder.path, json.loads(modernised(state, folder.path)["recorder"]["rows"])) else LOG
+    return None if log_agrees(folder.path, json.loads(modernised(state)["recorder"]["rows"])) else LOG

@@ -37,10 +37,11 @@ class Stopping:
 
     @contextlib.contextmanager
     def breaking_off(self) -> Iterator[None]:
-        """What is in this block may take minutes: a signal ends it at once."""
-        with contextlib.suppress(BrokenOff):
-            self._may_break_off = True
+        """What is in this block may take minutes: a signal raises BrokenOff in it at once."""
+        self._may_break_off = True
+        try:
             yield
+        finally:
             self._may_break_off = False
 
     @property

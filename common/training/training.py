@@ -1,11 +1,12 @@
 """`Training`, which a script's `main` is handed: it puts the parts of a run together."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from common.errors import DataError
+from common.nn.device import in_float32
 from common.pictures.grids import COLUMNS
-from common.training.batches import Batches
 from common.training.loop import Loop
 from common.training.preparation import Prepared
 
@@ -25,10 +26,10 @@ class Training:
 
     def __init__(self, prepared: Prepared):
         parts = prepared.parts
-        self.settings, self.data, self.device = s, data, device = parts.settings, parts.data, parts.device
+        self.settings, self.data, self.device = parts.settings, parts.data, parts.device
         self.precision, self._script = prepared.precision, prepared.script
         self._progress, self._networks, self._recorder = parts.progress, parts.networks, parts.recorder
-        self._batches = Batches(data, s.batch_size, device, s.flip, s.seed)
+        self._batches = parts.batches
         self._loop = Loop(prepared)
         self._taken = 0  # batches that the script was handed
 
@@ -50,9 +51,9 @@ class Training:
         return len(self.data.classes)
 
     @property
-    def sampled(self) -> nn.Module:
-        """The generator as it is saved, in float32."""
-        return self._networks.sampled_bare
+    def generator_as_saved(self) -> nn.Module:
+        """A copy in float32, of the average under --ema."""
+        return in_float32(copy.deepcopy(self._networks.sampled))
 
     @property
     def images_shown(self) -> int:
@@ -60,18 +61,25 @@ class Training:
         return self._progress.images
 
     def network(self, name: str, network: nn.Module) -> Any:
-        """The network on the run's device and in its precision, part of every checkpoint."""
+        """The network on the run's device and in its precision, part of every checkpoint.
+
+        Raises ValueError for a name that is taken.
+        """
         return self._networks.add(name, network)
 
     def generator(self, name: str, network: nn.Module) -> Any:
         """The same for the network that grids are drawn from and that is saved; it is @rebuildable.
 
-        Under --ema both use a copy whose weights follow the mean of this one's.
+        Under --ema both use a copy whose weights follow the mean of this one's. Raises ValueError for a second
+        generator, or one that could not be built again.
         """
         return self._networks.add_generator(name, network)
 
     def optimizer(self, name: str, optimizer: Optimizer) -> Optimizer:
-        """The optimizer of the network of that name, part of every checkpoint, in one fused kernel if torch has one."""
+        """The optimizer of the network of that name, part of every checkpoint, in one fused kernel if torch has one.
+
+        Raises ValueError where it does not hold that network's parameters.
+        """
         return self._networks.add_optimizer(name, optimizer)
 
     def noise(self) -> Tensor:
@@ -91,8 +99,8 @@ class Training:
     ) -> None:
         """A contact sheet beside each grid, in a folder `name`; "samples" replaces the grid of 64 samples itself.
 
-        `draw(real, z)` returns images. It gets `count` held-out images and as many noise vectors, always the same,
-        with all networks in evaluation mode.
+        `draw(real, z)` gets held-out images (count, C, H, W) and noise (count, z_dim), always the same, with all
+        networks in evaluation mode, and returns images (N, C, H, W) in [-1, 1].
         """
         self._loop.grids.add(name, draw, count, columns)
 
@@ -118,9 +126,11 @@ class Training:
                     ...                     # a step of the critic
                 ...                         # a step of the generator
 
-        An iteration may span an epoch's end; a last one that would have fewer batches is not begun. `break` ends the
-        run in order.
+        An iteration may span an epoch's end; a last one that would have fewer batches is not begun. `break`, after a
+        step, ends the run in order. Raises DataError for classes of a set without labels.
         """
+        if labelled:
+            self.classes  # noqa: B018 (a set without labels is refused before the folder is made)
         self._loop.begin(critic_steps)
         self._taken = self._progress.step
         draw = self._batches.labelled if labelled else self._batches.images
@@ -145,4 +155,5 @@ class Training:
         self._loop.finish(self._taken)
 
     def close(self, failure: str | None = None) -> None:
+        """Gives the folder back; `failure` is what broke the run off, for run.json."""
         self._loop.close(failure)
