@@ -85,7 +85,7 @@ class Autoencoder(nn.Module):
 
 def energy(x: Tensor, reconstruction: Tensor) -> Tensor:
     """D(x), (N,): each x's mean squared reconstruction error; eq. 13, squared and divided by its number of values."""
-    return (reconstruction - x).square().flatten(1).mean(1)
+    return (reconstruction - x).square().reshape(len(x), -1).mean(1)
 
 
 def discriminator_loss(real_energy: Tensor, fake_energy: Tensor, margin: float) -> Tensor:

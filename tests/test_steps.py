@@ -97,6 +97,37 @@ def test_each_step_changes_its_own_network_and_no_other(script):
     assert all(changed(G, before_G)) and not any(changed(D, before_D))
 
 
+class Points(nn.Module):
+    """z (N, 10) or points (N, ...) -> points (N, *shape), or numbers (N,); classes it ignores."""
+
+    def __init__(self, inputs, *shape):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(inputs, 8), nn.Tanh(), nn.Linear(8, math.prod(shape)))
+        self.shape = shape
+
+    def forward(self, x, *_):
+        return self.layers(x.reshape(len(x), -1)).reshape(len(x), *self.shape)
+
+
+class PointsAndCodes(Points):
+    def forward(self, x):
+        return super().forward(x), self.layers[0](x.reshape(len(x), -1))
+
+
+@pytest.mark.parametrize("shape", [(2,), (), (3, 2)], ids=["of the plane", "of the line", "of a grid"])
+@pytest.mark.parametrize("script", STEPS, ids=lambda script: script.__name__)
+def test_steps_ask_nothing_of_x_beyond_its_first_dimension(monkeypatch, script, shape):
+    torch.manual_seed(0)
+    width = math.prod(shape)
+    G = Points(10, *shape)
+    D = PointsAndCodes(width, *shape) if script is ebgan else Points(width)
+    monkeypatch.setitem(globals(), "X", torch.randn(6, *shape))
+    for network, update in zip((D, G), STEPS[script], strict=True):
+        before = snapshot(network)
+        found = update(D, G, Adam(network.parameters(), 1e-3))
+        assert any(changed(network, before)) and all(value.isfinite() and value.dim() == 0 for value in found.values())
+
+
 @pytest.mark.parametrize("script", STEPS, ids=lambda script: script.__name__)
 def test_the_generators_step_leaves_no_gradient_on_the_other_network(script):
     G, D = adversaries(script)

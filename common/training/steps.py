@@ -24,7 +24,7 @@ def scores_and_gradients(D: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     x = x.detach().requires_grad_()
     scores = D(x)
     (gradients,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
-    return scores, gradients.flatten(1)
+    return scores, gradients.reshape(len(x), -1)
 
 
 def cosine(start: float, end: float, progress: float) -> float:
