@@ -348,6 +348,24 @@ except SystemExit:
     assert shown.seconds < 6
 
 
+def test_a_start_imports_neither_the_compiler_nor_scikit_learn(python, tmp_path, patterns):
+    """Up to a run's first grid, on a set that is not scikit-learn's."""
+    np.savez(tmp_path / "set.npz", images=patterns(300, 8))
+    watched = tmp_path / "watched.py"
+    watched.write_text(f"""
+import runpy, sys
+sys.path.insert(0, {str(HOME)!r})
+from common.training import ending
+ending.leave_results = lambda *_: print([name for name in ("torch._dynamo", "sklearn", "scipy") if name in sys.modules])
+sys.argv = ["gan.py", *{GOOD!r}, {str(tmp_path / "run")!r}, "--dataset", {str(tmp_path / "set.npz")!r}, "--epochs", "2"]
+sys.modules["common.training.loop"].leave_results = ending.leave_results
+runpy.run_path({str(HOME / "gan.py")!r}, run_name="__main__")
+""")
+    done = python(watched)
+    assert done.code == 0 and done.out.splitlines()[0] == "[]", (done.out, done.err)
+    assert (tmp_path / "run" / "samples" / "epoch-0002.png").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("90s", 90), ("50m", 3000), ("1h30m", 5400), ("0.5s", 0.5), ("2h", 7200)]
 )
