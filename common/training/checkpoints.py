@@ -54,8 +54,8 @@ class Checkpoints:
         state = self._run.files.read()
         if state is None:
             return False
-        state = modernised(state)
         try:
+            state = modernised(state)
             for name, part in self._parts.items():
                 part.load_state_dict(state[name])
         except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
