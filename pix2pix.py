@@ -128,9 +128,8 @@ def generator_step(D: nn.Module, opt_G: Optimizer, x: Tensor, y: Tensor, fake: T
 
 def main(run: Training) -> None:
     s, pair = run.settings, run.settings.pairing(run.data.name)
-    channels = pair.channels(run.shape)
-    G = run.generator("G", UNet(channels, run.shape[1], s.width))
-    D = run.network("D", PatchGAN(channels, s.width))
+    G = run.generator("G", UNet(pair.channels(run.shape), run.shape[1], s.width))
+    D = run.network("D", PatchGAN(pair.channels(run.shape), s.width))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
 

@@ -54,8 +54,7 @@ class Block(nn.Module):
         super().__init__()
         gain = math.sqrt(2 / (1 + 0.2**2)) * depth**-0.25
         first, second = (conv(width, width, size, gain, bias=True) for size in (1, 3))
-        last = conv(width, width, 1, gain=0)
-        self.layers = nn.Sequential(first, nn.LeakyReLU(0.2), second, nn.LeakyReLU(0.2), last)
+        self.layers = nn.Sequential(first, nn.LeakyReLU(0.2), second, nn.LeakyReLU(0.2), conv(width, width, 1, gain=0))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)

@@ -212,9 +212,8 @@ def write_arrays(result: str, found: "np.ndarray", y: "Tensor | None") -> None:
 
 def write_folder(result: str, found: "np.ndarray", places: Sequence[str]) -> None:
     """All of them or none: the folder appears when it is complete."""
+    from common.data.scaling import picture_of
     from common.storage.whole import scratch_folder
-
-    from PIL import Image
 
     path = Path(os.path.abspath(result))
     try:
@@ -223,7 +222,7 @@ def write_folder(result: str, found: "np.ndarray", places: Sequence[str]) -> Non
             for image, place in zip(found, places, strict=True):
                 file = staging / f"{place}.png"
                 file.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file)
+                picture_of(image).save(file)
             staging.replace(path)  # which is empty, if it is there
     except OSError as error:
         raise FolderError(f"{result}: cannot write ({error.strerror or error}); nothing was written") from error

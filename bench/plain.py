@@ -105,13 +105,7 @@ class Plain:
     def close(self) -> None:
         """Leaves nothing."""
 
-    def batches(self) -> Iterator[Tensor]:
-        for reals in self.iterations():
-            yield from reals
-
-    def labelled_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for reals in self.iterations(labelled=True):
-            yield from reals
+    batches, labelled_batches = Training.batches, Training.labelled_batches  # which ask for iterations alone
 
     def iterations(self, critic_steps: int = 1, labelled: bool = False) -> Iterator[Iterator[Any]]:
         batches = self._loaded()

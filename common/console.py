@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from common.errors import Refusal
+from common.errors import Refusal, described
 
 
 def say(message: object) -> None:
@@ -62,9 +62,8 @@ def guarded(prog: str, parse: Callable[[list[str]], Any], main: Callable[[Any], 
         sys.stdout = None
         code = 0
     except Exception as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else ""
         if "--debug" in sys.argv:
             traceback.print_exc()
-        say(f"{prog}: failed ({type(error).__name__}: {reason}); --debug shows where")
+        say(f"{prog}: failed ({described(error)}); --debug shows where")
     let_go_of_closed_streams()
     sys.exit(code)

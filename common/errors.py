@@ -45,6 +45,11 @@ class Stopped(BaseException):
         self.code = code
 
 
-def first_line(error: BaseException, most: int = 80) -> str:
+def first_line(error: BaseException) -> str:
     """What an error says, at a length that fits into a line of ours."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:most]
+    return (str(error).splitlines() or [type(error).__name__])[0][:80]
+
+
+def described(error: Exception) -> str:
+    """The kind of an error that nobody foresaw, and what it says."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"

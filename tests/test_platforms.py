@@ -12,20 +12,10 @@ from common.storage.whole import PREFIX, scratch_folder, write_whole
 import pytest
 from conftest import HOME, SCRIPTS, record_of
 from formats import write_pictures
+from windows import NO_MODULES, NO_NAMES
 
 RATES = ("1e-3", "1e-3", "0.5")
-# What only platforms.py may touch.
-UNIX = {
-    "fcntl",
-    "resource",
-    "SIGHUP",
-    "O_DIRECTORY",
-    "O_NOFOLLOW",
-    "O_NONBLOCK",
-    "sysconf",
-    "statvfs",
-    "posix_fallocate",
-}
+UNIX = NO_MODULES.union(*NO_NAMES.values())  # what only platforms.py may touch
 
 
 def on_windows(*lines):

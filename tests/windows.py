@@ -1,7 +1,8 @@
 """`python windows.py LINES`: runs each line of a JSON list (script, arguments ...) as on Windows, as far as Linux can.
 
-What Windows lacks is hidden from our own modules, which are told that they run there; the libraries, imported first,
-keep it. And a file that this process has open or mapped can be neither renamed nor removed. Prints the exit codes.
+What Windows lacks is hidden from our own modules, which are told that they run there; the libraries keep it: filelock
+without fcntl would take soft locks, which it does not use on Windows. And a file that this process has open or mapped
+can be neither renamed nor removed. Prints the exit codes.
 """
 
 import builtins
@@ -32,15 +33,6 @@ NO_NAMES = {
 }
 
 
-def import_the_libraries():
-    import filelock  # noqa: F401
-    import jinja2  # noqa: F401
-    import psutil  # noqa: F401
-    import torch_fidelity  # noqa: F401
-    import tqdm  # noqa: F401
-    from torch.utils import tensorboard  # noqa: F401
-
-
 class Without(types.ModuleType):
     """A module that lacks some names."""
 
@@ -62,8 +54,8 @@ really_import = builtins.__import__
 
 
 def is_ours(scope):
-    file = (scope or {}).get("__file__")
-    return bool(file) and HOME in Path(file).resolve().parents and ".venv" not in Path(file).parts
+    file = Path((scope or {}).get("__file__") or "/").resolve()
+    return file.parent == HOME or HOME / "common" in file.parents
 
 
 def import_as_windows_would(name, scope=None, *rest, **named):
@@ -100,7 +92,6 @@ def refusing(change):
 
 def main(lines):
     sys.path.insert(0, str(HOME))
-    import_the_libraries()
     for name in ("replace", "rename", "unlink", "remove", "rmdir"):
         setattr(os, name, refusing(getattr(os, name)))
     builtins.__import__ = import_as_windows_would

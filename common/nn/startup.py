@@ -3,7 +3,7 @@
 import torch
 from torch.optim import Optimizer
 
-# torch marks these as not to be compiled, and imports its compiler, 1.8 s of work, to do so.
+# torch marks these as not to be compiled, and imports its compiler, over a second of work, to do so.
 _MARKED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
 
 

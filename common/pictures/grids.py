@@ -1,5 +1,6 @@
 """Images of one size on a grid, row by row."""
 
+from common.data.scaling import picture_of
 from common.nn.pixels import to_uint8
 
 import numpy as np
@@ -31,7 +32,7 @@ def grid_of_pixels(tiles: np.ndarray, columns: int = COLUMNS) -> Image.Image:
     for i, tile in enumerate(tiles):
         top, left = (i // columns) * (height + GAP) + GAP, (i % columns) * (width + GAP) + GAP
         sheet[top : top + height, left : left + width] = tile
-    return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+    return picture_of(sheet)
 
 
 def part_of_grid(picture: Image.Image, size: int, side: int, multiple: int = 1) -> Image.Image:

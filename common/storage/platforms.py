@@ -48,9 +48,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def reserve_room(file: Path) -> None:
-    """Room on the disk for the whole of a sparse file: writing into a memory map without it would kill the process.
+    """Room on the disk for the whole of a sparse file, so that a full disk is found out at once.
 
-    macOS and Windows cannot reserve it.
+    macOS and Windows cannot reserve it. Raises OSError.
     """
     if hasattr(os, "posix_fallocate"):
         with file.open("r+b") as opened:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.console import let_go_of_closed_streams, say, write_any_name
-from common.errors import BadArgument, DataError, Done, FolderError, Refusal, Stopped, UnfitSize
+from common.errors import BadArgument, DataError, Done, FolderError, Refusal, Stopped, UnfitSize, described
 from common.nn.startup import spare_the_compiler
 from common.options import Settings, parse
 from common.storage.platforms import SIGNALS, keep_freed_memory
@@ -58,8 +58,7 @@ def launch(main: Callable[[Training], None], settings: type[Settings], doc: str)
         settle_down()
         if debug:
             traceback.print_exc()
-        reason = str(error).splitlines()[0][:200] if str(error) else ""
-        failure = f"{type(error).__name__}: {reason}"
+        failure = described(error)
         hint = "try a smaller --batch-size or --image-size" if "memory" in failure.lower() else "--debug shows where"
         say(f"{script}.py: failed ({failure}); {hint}")
         code = 1

@@ -45,7 +45,7 @@ class Grids:
 
     def look(self) -> None:
         p = self._parts.progress
-        with self._parts.randomness.aside(), self._parts.networks.looked_at():
+        with self._parts.aside():
             torch.manual_seed(self._parts.settings.seed)
             pictures = {
                 name: grid(draw(*self._inputs(n)), columns) for name, (draw, n, columns) in self._sheets.items()
@@ -92,8 +92,7 @@ class Evaluation:
     def look(self) -> dict[str, float]:
         """Nothing where a signal broke it off."""
         began, scores, parts = time.monotonic(), {}, self._parts
-        aside, looked_at = parts.randomness.aside(), parts.networks.looked_at()
-        with contextlib.suppress(BrokenOff), aside, looked_at, parts.stopping.breaking_off():
+        with contextlib.suppress(BrokenOff), parts.aside(), parts.stopping.breaking_off():
             scores = self._evaluator.score(parts.networks.sampled)
         self._parts.progress.leave_out(time.monotonic() - began)
         return {name: value for name, value in scores.items() if value is not None}
@@ -122,7 +121,7 @@ class CollapseWatch:
         p, G = self._parts.progress, self._parts.networks.sampled
         if self._watch is None:
             self._watch = watch.Watch(self._parts.data, G.z_dim, self._parts.settings.seed)
-        with self._parts.randomness.aside(), self._parts.networks.looked_at():
+        with self._parts.aside():
             found = self._watch.look(G, self._parts.settings.batch_size)
         few = [name for name, share in found.items() if share < watch.LEAST[name]]
         self.said = " and ".join(f"{found[name]:.2f} of the {name.replace('_', ' ')} of real images" for name in few)

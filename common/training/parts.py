@@ -1,5 +1,7 @@
 """What the parts of a run that look at it share."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from common.data.dataset import Dataset
@@ -29,3 +31,9 @@ class Parts:
     randomness: Randomness
     recorder: Recorder
     stopping: Stopping
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """For what looks at the run and changes nothing of it: networks in evaluation mode, random numbers kept."""
+        with self.randomness.aside(), self.networks.looked_at():
+            yield
