@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.console import guarded
 from common.errors import BadArgument, FolderError
-from common.options import Parser, name_or_path, whole
+from common.options import THREADS, Parser, name_or_path, thread_count, whole
 
 if TYPE_CHECKING:  # --help and refusals are quick
     from common.data.pairs import Pairing
@@ -47,6 +47,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=whole(0, 2**32), default=0, help="of the noise (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--threads", type=thread_count, help=THREADS)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     known = parser.parse_intermixed_args(argv)
     if known.input is not None:
@@ -82,13 +83,19 @@ def kind_of(result: str) -> str:
 def main(arguments: argparse.Namespace) -> int:
     kind = kind_of(arguments.result)
 
+    from common.machine.load import Load
+
+    load = Load()  # while torch is being imported
+
     from common.models import load_generator
     from common.nn.device import resolve_device
+    from common.nn.threads import adapt
     from common.runs.record import read_record
     from common.storage.platforms import keep_freed_memory
 
     keep_freed_memory()
     G = load_generator(arguments.run, resolve_device(arguments.device))
+    adapt(arguments.threads, load, "sample.py")
     record = read_record(arguments.run)
     if "x" not in G.takes and arguments.input is not None:
         raise BadArgument(f"{arguments.run}: makes images from noise: give a count in place of --input")

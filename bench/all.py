@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from common.console import say
 from common.options import duration
-from common.runs.names import HOME, RECORD
+from common.runs.names import RECORD
+from common.scripts import HOME
 
 LINES = {
     "gan": "2e-4 2e-4 0.5",

@@ -32,7 +32,8 @@ from bench.all import LINES, line_of
 from common.console import say
 from common.options import Parser, duration, whole
 from common.runs.checkpoint import read_checkpoint
-from common.runs.names import CHECKPOINT, HOME, LOG, PREVIOUS, RECORD
+from common.runs.names import CHECKPOINT, LOG, PREVIOUS, RECORD
+from common.scripts import HOME
 from common.storage.whole import PREFIX
 
 # A few seconds of training each, with what else is to survive: averaged weights, mirrored images, scores on the way.

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.all import LINES, line_of
 from common.console import say
 from common.options import whole
-from common.runs.names import HOME
+from common.scripts import HOME
 from common.storage.platforms import peak_memory
 
 WARM_UP = 10  # steps

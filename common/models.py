@@ -15,10 +15,10 @@ from common.options import Settings
 from common.runs.checkpoint import read_checkpoint
 from common.runs.earlier import modernised
 from common.runs.folder import RunFolder
-from common.runs.names import CHECKPOINT, GENERATOR, HOME
+from common.runs.names import CHECKPOINT, GENERATOR
 from common.runs.record import read_record
 from common.runs.weights import read_weights
-from common.scripts import is_training_script
+from common.scripts import HOME, is_training_script
 
 import torch
 from torch import nn

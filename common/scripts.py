@@ -6,6 +6,8 @@ There is no list of names: users add variants of their own, formatted as they li
 import ast
 from pathlib import Path
 
+HOME = Path(__file__).resolve().parent.parent  # where the scripts are
+
 
 def _calls(tree: ast.AST, names: set[str]) -> list[ast.Call]:
     """The calls of a function of one of these names, by itself or as a module's attribute, within the tree."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from common.options.types import duration, name_or_path, number, whole
+from common.options.types import duration, name_or_path, number, thread_count, whole
 
 if TYPE_CHECKING:
     from common.data.pairs import Pairing
@@ -27,6 +27,12 @@ def argument(help: str, type: Callable[[str], Any]) -> Any:
 def option(default: Any, help: str, type: Callable[[str], Any] | None = None, choices: tuple = ()) -> Any:
     """A field of `Settings` that is given as --name. A default of False makes it a switch."""
     return dataclasses.field(default=default, metadata={"help": help, "type": type, "choices": choices})
+
+
+THREADS = (
+    "threads on the CPU: a number, or auto, which leaves cores to whatever else is running"
+    " (default: $OMP_NUM_THREADS, else auto)"
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class Settings:
     precision: str = option(
         "auto", "of the networks; auto takes bf16 where the hardware has it", choices=("auto", "bf16", "fp32")
     )
+    threads: int | str | None = option(None, THREADS, thread_count)
     sample_every: int | None = option(None, "epochs between grids of samples (default: about 40 in all)", whole())
     evaluate_every: int | None = option(None, "epochs between scores in log.csv (default: none)", whole())
     checkpoint_every: float = option(60.0, "time between checkpoints (such as 60s, 5m)", duration)
@@ -80,4 +87,5 @@ class Settings:
 
 
 # What may differ from one start of a run to the next; epochs and images may also grow.
-FREE = frozenset({"folder", "data_root", "time_limit", "checkpoint_every", "evaluate_every", "fresh", "quiet", "debug"})
+FREE = frozenset({"folder", "data_root", "time_limit", "checkpoint_every", "evaluate_every", "threads"})
+FREE |= {"fresh", "quiet", "debug"}

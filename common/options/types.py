@@ -49,6 +49,11 @@ def whole(least: int = 1, most: int = 2**40) -> Callable[[str], int]:
     return parse
 
 
+def thread_count(text: str) -> int | str:
+    """A number of threads, or 'auto'."""
+    return text.strip() if text.strip() == "auto" else whole(1, 1024)(text)
+
+
 def duration(text: str) -> float:
     """Seconds from '90', '90s', '50m', '1h30m'."""
     match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())

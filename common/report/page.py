@@ -12,11 +12,11 @@ from typing import Any
 
 from common.console import clock
 from common.pictures.files import opened
-from common.pictures.films import evenly
+from common.pictures.films import evenly, evenly_in_time
 from common.pictures.grids import without_enlargement
 from common.report.run import Run, basename, collapsed, state_of
 from common.report.tables import fold, name_of, settings_table, tables
-from common.runs.names import AXES
+from common.runs.names import AXES, NO_CURVES
 from common.scoring.columns import COLUMNS_OF_SCORES
 
 import numpy as np
@@ -43,7 +43,9 @@ def _frames(run: Run, bytes_for_it: float) -> list[dict[str, Any]]:
     last_epoch, last_file = run.frames[-1]
     last = _data_url(run, last_file)
     most = FRAMES[1] if last is None else min(FRAMES[1], max(FRAMES[0], int(bytes_for_it / len(last))))
-    sources = [(epoch, _data_url(run, file)) for epoch, file in evenly(run.frames, most)[:-1]]
+    # The beginning is short on the slider, however many grids it has.
+    places = {0, *evenly_in_time([epoch for epoch, _ in run.frames], most - 1)}
+    sources = [(epoch, _data_url(run, file)) for epoch, file in (run.frames[place] for place in sorted(places)[:-1])]
     found = []
     for epoch, source in (*sources, (last_epoch, last)):
         if source:
@@ -57,7 +59,7 @@ def _curves(group: Sequence[Run]) -> dict[str, dict[str, list[float]]]:
         {row["step"]: row for row in run.log} for run in group if run.log
     ]
     steps = sorted(set.intersection(*(set(rows) for rows in by_step))) if by_step else []
-    names = dict.fromkeys(name for run in group for row in run.log for name in row if name not in (*AXES, "collapsed"))
+    names = dict.fromkeys(name for run in group for row in run.log for name in row if name not in (*AXES, *NO_CURVES))
     found = {}
     for name in names:
         points = []

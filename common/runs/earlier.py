@@ -1,4 +1,4 @@
-"""Checkpoints of 0.3.0 and before, in today's shape: runs that were begun then go on."""
+"""Checkpoints of 0.4.0 and before, in today's shape: runs that were begun then go on."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,10 @@ def modernised(state: Mapping[str, Any]) -> Mapping[str, Any]:
     Networks and optimizers of earlier versions come by their order, for they had no names; 0.2.0 and before did not say
     how the generator was made, which is None then.
     """
-    if "parts" in state:
-        return state["parts"]
     record = state["record"]
+    threads = {"number": record["threads"], "most": record["threads"], "changes": []}
+    if "parts" in state:
+        return {"share": threads, **state["parts"]}
     averaged = bool(record["settings"].get("ema"))
     about = dict(state.get("generator") or {})
     sampled = about.pop("network", list(state["networks"])[averaged])  # the generator came first, then its average
@@ -36,6 +37,7 @@ def modernised(state: Mapping[str, Any]) -> Mapping[str, Any]:
             "optimizers": {str(place): one for place, one in enumerate(state["optimizers"])},
             "by_order": True,
         },
+        "share": threads,
         "recorder": {"rows": state["rows"], "sums": state["sums"]},
         "random": {
             "torch": state["random"],

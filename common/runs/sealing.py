@@ -36,5 +36,5 @@ def check_record(record: Any) -> None:
             raise ValueError(f"its {name} is no {kind.__name__}")
     if not all(isinstance(record["dataset"][name], kind) for name, kind in OF_THE_DATASET.items()):
         raise ValueError("its dataset is none")
-    if not 0 < record["threads"] <= 1024:
+    if not all(isinstance(n, int) and 0 < n <= 1024 for n in (record["threads"], record.get("most_threads", 1))):
         raise ValueError("its threads make no sense")

@@ -26,12 +26,11 @@ class Loop:
     def __init__(self, prepared: Prepared):
         self._prepared, parts = prepared, prepared.parts
         self._parts, self._folder, self._progress = parts, parts.folder, parts.progress
-        self._record = Record(parts.folder, parts.progress, prepared.record)
+        self._record = Record(parts.folder, parts.progress, parts.share, prepared.record)
         self.grids, self._evaluation = Grids(parts), Evaluation(parts)
         self._watch = CollapseWatch(parts, said=(prepared.record or {}).get("collapsed", ""))
         self._display = Display(parts.progress, parts.stopping, parts.settings.quiet)
-        state = {"progress": parts.progress, "networks": parts.networks, "recorder": parts.recorder}
-        self._checkpoints = Checkpoints(prepared, self._record, {**state, "random": parts.randomness})
+        self._checkpoints = Checkpoints(prepared, self._record, parts.with_a_state)
 
     # --- the beginning
 
@@ -51,6 +50,8 @@ class Loop:
         goes_on = self._prepared.record is not None
         if goes_on and self._checkpoints.load():
             self._parts.recorder.rewrite_the_log()
+            self.grids.show_the_newest()
+        self._parts.share.begin()
         self._record.begin(self._prepared)
         if not s.quiet:
             say(f"{self._folder.path}: {self._prepared}" + f"; goes on after epoch {progress.whole_epochs}" * goes_on)
@@ -73,6 +74,8 @@ class Loop:
         """So many batches are trained on."""
         self._progress.step, self._progress.looked = step, False
         self._look()
+        if self._parts.share.look():
+            self._record.write("running")
         if not self._progress.is_over:
             self._pause()
 

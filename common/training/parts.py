@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from common.data.dataset import Dataset
 from common.nn.randomness import Randomness
@@ -12,6 +13,7 @@ from common.training.batches import Batches
 from common.training.networks import Networks
 from common.training.progress import Progress
 from common.training.recorder import Recorder
+from common.training.share import Share
 from common.training.stopping import Stopping
 
 import torch
@@ -31,6 +33,13 @@ class Parts:
     randomness: Randomness
     recorder: Recorder
     stopping: Stopping
+    share: Share
+
+    @property
+    def with_a_state(self) -> dict[str, Any]:
+        """Those that a checkpoint is made of, by their names in it."""
+        named = {name: getattr(self, name) for name in ("progress", "networks", "recorder", "share")}
+        return {**named, "random": self.randomness}
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:

@@ -7,8 +7,10 @@ from typing import Any
 from common.data.dataset import Dataset
 from common.data.loading import load_for
 from common.errors import DataError
+from common.machine.load import Load
 from common.nn.device import resolve_device, resolve_precision
 from common.nn.randomness import Randomness
+from common.nn.threads import chosen
 from common.options import FREE, Settings
 from common.runs.checkpoint import CheckpointFiles
 from common.runs.folder import RunFolder, holds_a_run
@@ -20,6 +22,7 @@ from common.training.plan import make_plan
 from common.training.progress import Progress
 from common.training.recorder import Recorder
 from common.training.settling import end_if_finished, settle
+from common.training.share import Share
 from common.training.stopping import Stopping
 
 import torch
@@ -65,7 +68,7 @@ def prepare(script: str, kind: type[Settings], given: Mapping[str, Any], stoppin
 def _prepare(
     script: str, kind: type[Settings], given: Mapping[str, Any], stopping: Stopping, folder: RunFolder
 ) -> Prepared:
-    record = None if given.get("fresh") else read_record(folder.path)
+    load, record = Load(), None if given.get("fresh") else read_record(folder.path)
     s, files = settle(script, kind, given, record), CheckpointFiles(folder)
     longer = bool({"epochs", "images"} & set(given))
     if record:  # a finished run answers before its data are read
@@ -75,16 +78,16 @@ def _prepare(
     data = _load(s, record)
     device = resolve_device(record["device"] if record else s.device)
     precision = record["precision"] if record else resolve_precision(s.precision, device)
-    if record:
-        torch.set_num_threads(record["threads"])  # results depend on how sums are split
-    else:
+    if not record:
         plan = make_plan(s, len(data.images), None, longer)
     randomness, progress = Randomness(device), Progress(plan)
     randomness.seed(s.seed)
+    had = (record["threads"], record.get("most_threads")) if record else (None, None)
+    share = Share(chosen(s.threads, load, *had), progress, folder.path, had[0], adapts=device.type == "cpu")
     networks = Networks(script, device, precision, s.ema, step=lambda: progress.step)
     recorder = Recorder(folder, progress, networks, device)
     batches = Batches(data, s.batch_size, device, s.flip, s.seed)
-    parts = Parts(folder, s, data, device, batches, progress, networks, randomness, recorder, stopping)
+    parts = Parts(folder, s, data, device, batches, progress, networks, randomness, recorder, stopping, share)
     return Prepared(script, frozenset(given), record, files, precision, parts)
 
 

@@ -13,6 +13,7 @@ from common.runs.record import write_record
 from common.training.preparation import Prepared
 from common.training.progress import Progress
 from common.training.settling import comparable
+from common.training.share import Share
 
 import numpy as np
 import torch
@@ -25,8 +26,8 @@ def _now() -> str:
 class Record:
     """What the run is, how it stands and how far it is; `earlier` is what an earlier start wrote."""
 
-    def __init__(self, folder: RunFolder, progress: Progress, earlier: Mapping[str, Any] | None):
-        self._folder, self._progress, self._earlier = folder, progress, earlier or {}
+    def __init__(self, folder: RunFolder, progress: Progress, share: Share, earlier: Mapping[str, Any] | None):
+        self._folder, self._progress, self._share, self._earlier = folder, progress, share, earlier or {}
         self.content: dict[str, Any] = {}
         self.is_begun = False  # run.json is this start's
 
@@ -47,7 +48,6 @@ class Record:
             },
             "device": str(device),
             "precision": run.precision,
-            "threads": torch.get_num_threads(),
             "dataset": {
                 "name": comparable("dataset", data.name),
                 "fingerprint": data.fingerprint,
@@ -70,6 +70,7 @@ class Record:
 
     def write(self, state: str, message: str = "") -> None:
         p = self._progress
+        self.content |= self._share.about
         self.content |= {
             "state": state,
             "message": message,

@@ -51,11 +51,12 @@ class Recorder:
             name: value if isinstance(value, int) else float(f"{value:.6g}") for name, value in (values | found).items()
         }
         row = {
-            "epoch": round(p.epochs, 4),
+            "epoch": round(p.epochs, p.plan.most_decimals),
             "step": p.step,
             "generator_steps": self._networks.generator_steps,
             "images": p.images,
             "seconds": round(p.seconds, 2),
+            "threads": torch.get_num_threads(),
         }
         self.rows.append(row | values)
         self._log.append(self.rows)
@@ -106,7 +107,7 @@ class Display:
             rate = p.images_per_second
             left = max(0, min((p.plan.steps - p.step) * p.plan.batch_size / rate, self._stopping.seconds_left))
             figures = "  ".join(f"{name} {value:.4g}" for name, value in values.items() if name != "collapsed")
-            done = f"{p.epochs:.{0 if p.plan.grids_per_epoch == 1 else 2}f}/{p.plan.epochs}"
+            done = f"{p.plan.epochs_as_text(p.step)}/{p.plan.epochs}"
             say(f"epoch {done}  {figures}  {rate:,.0f} images/s  {clock(left)} left")
 
     def close(self) -> None:

@@ -1,0 +1,1 @@
+"""What this machine has to give, and who takes it: cores, quotas, load, other runs."""
