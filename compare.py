@@ -161,18 +161,19 @@ def rows(runs: Sequence["Run"]) -> bytes:
 
 
 def common_epochs(runs: Sequence["Run"]) -> list[float]:
-    """Up to 5 of the epochs that all runs have a grid of, the last among them.
+    """Up to 5 of the epochs that all runs have a grid of: the last, and what comes at each fifth of the way to it.
 
     A run that is not through its first epoch is not asked; where the others have none in common, what most have counts.
     """
-    from common.pictures.films import evenly
+    from common.pictures.films import evenly_in_time
 
     sets = [{round(epoch, 2) for epoch, _ in run.frames} for run in runs]
     sets = [epochs for epochs in sets if epochs and max(epochs) >= 1] or [epochs for epochs in sets if epochs]
     everywhere = set.intersection(*sets) if sets else set()
     if not everywhere:
         everywhere = {epoch for epochs in sets for epoch in epochs if sum(epoch in one for one in sets) > len(sets) / 2}
-    return evenly(sorted(everywhere), MOST_ROWS)
+    epochs = sorted(everywhere)
+    return [epochs[place] for place in evenly_in_time(epochs, MOST_ROWS)] if epochs else []
 
 
 def main_score(run: "Run", runs: Sequence["Run"]) -> str:

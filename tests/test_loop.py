@@ -13,7 +13,7 @@ from common.nn import device
 from common.nn.rebuildable import rebuildable
 from common.runs.checkpoint import CheckpointFiles, read_checkpoint
 from common.runs.earlier import modernised
-from common.runs.folder import RunFolder
+from common.runs.folder import RunFolder, frames, grid_name
 from common.runs.log import read_log
 from common.runs.record import read_record, write_record
 from common.training.networks import Networks
@@ -65,7 +65,7 @@ def test_an_iteration_has_its_critic_steps_and_then_one_of_the_generator(launch,
     seen = []
     assert launch(counting(seen), *RATES, tmp_path / "run", *DIGITS, "--epochs", 2).code == 0
     assert ["G" if one == "G" else "f" for one in seen] == (["f"] * 5 + ["G"]) * 10
-    assert [row["generator_steps"] for row in read_log(tmp_path / "run")] == [5, 10]
+    assert [row["generator_steps"] for row in read_log(tmp_path / "run")] == [1, 2, 5, 10]
 
 
 def test_an_iteration_spans_an_epochs_end_and_the_last_one_is_whole(launch, tmp_path):
@@ -76,8 +76,9 @@ def test_an_iteration_spans_an_epochs_end_and_the_last_one_is_whole(launch, tmp_
     assert ["G" if one == "G" else "f" for one in seen] == (["f"] * 5 + ["G"]) * 4
     record = record_of(tmp_path / "run")
     assert (record["steps"], record["images"], record["epochs_done"], record["state"]) == (20, 4000, 3, "finished")
-    assert [row["step"] for row in read_log(tmp_path / "run")] == [8, 16, 20]
-    assert {file.name for file in (tmp_path / "run" / "samples").iterdir()} == {f"epoch-000{i}.png" for i in (1, 2, 3)}
+    assert [row["step"] for row in read_log(tmp_path / "run")] == [5, 8, 16, 20]
+    names = ["epoch-0000.6250.png", *(f"epoch-000{i}.png" for i in (1, 2, 3)), "latest.png"]
+    assert sorted(file.name for file in (tmp_path / "run" / "samples").iterdir()) == names
     again = launch(counting([]), *RATES, tmp_path / "run", *DIGITS, "--epochs", 3, "--batch-size", 200)
     assert again.code == 0 and "finished already, 3 epochs" in again.err
 
@@ -173,9 +174,8 @@ def test_a_break_ends_the_run_in_order(launch, tmp_path, after):
     left = {path.name for path in (tmp_path / "run").iterdir()}
     assert left >= {"checkpoint.pt", "generator.safetensors", "samples", "samples.gif", "losses.png", "log.csv"}
     assert read_log(tmp_path / "run")[-1]["step"] == after
-    assert max(file.stem for file in (tmp_path / "run" / "samples").iterdir()) == (
-        "epoch-0001" if after == 25 else f"epoch-{after / 25:07.2f}"
-    )
+    last = {3: "epoch-0000.1200.png", 25: "epoch-0001.png", 30: "epoch-0001.20.png"}[after]
+    assert frames(tmp_path / "run")[-1] == (after / 25, tmp_path / "run" / "samples" / last)
     again = launch(breaking(after), *line)
     assert again.code == 0 and f"finished already, {message}" in again.err and len(again.lines) == 1
     longer = launch(breaking(1000), *RATES, tmp_path / "run", *DIGITS, "--epochs", 5)
@@ -232,7 +232,7 @@ def test_a_broken_off_run_whose_generator_is_damaged_is_not_trained_further(laun
         (tmp_path / "run" / name).write_bytes(b"damaged")
         again = launch(breaking(30), *line)
         assert again.code == 0 and "finished early by test_loop.py itself, 1.2 epochs" in again.out
-        assert record_of(tmp_path / "run")["steps"] == 30 and len(read_log(tmp_path / "run")) == 2
+        assert record_of(tmp_path / "run")["steps"] == 30 and len(read_log(tmp_path / "run")) == 5
     assert (tmp_path / "run" / "generator.safetensors").read_bytes() == before
 
 
@@ -305,16 +305,43 @@ def test_a_run_without_a_generator_is_refused_before_it_trains(launch, tmp_path)
 def test_a_plan_knows_what_is_due_at_a_step():
     plan = Plan(6, 10, 64, sample_every=2, grids_per_epoch=1, watch_from=0, evaluate_every=3)
     steps = range(1, 61)
-    assert [s for s in steps if plan.grid_is_due(s)] == [10, 20, 40, 60]
-    assert [s for s in steps if plan.line_is_due(s)] == [s for s in steps if plan.row_is_due(s)] == [*range(10, 61, 10)]
+    assert [s for s in steps if plan.usual_grid_is_due(s)] == [10, 20, 40, 60]
+    assert [s for s in steps if plan.grid_is_due(s)] == [1, 10, 20, 40, 60]
+    rows = [1, *range(10, 61, 10)]
+    assert [s for s in steps if plan.line_is_due(s)] == [s for s in steps if plan.row_is_due(s)] == rows
     assert [s for s in steps if plan.scores_are_due(s)] == [30, 60]
     assert [s for s in steps if plan.is_last(s)] == [60]
 
 
 def test_a_long_epoch_has_grids_within_it_and_a_row_every_hundred_steps():
     plan = Plan(1, 250, 64, sample_every=1, grids_per_epoch=4, watch_from=0)
-    assert [s for s in range(1, 251) if plan.grid_is_due(s)] == [63, 125, 188, 250]
-    assert [s for s in range(1, 251) if plan.row_is_due(s)] == [63, 100, 125, 188, 200, 250]
+    assert [s for s in range(1, 251) if plan.usual_grid_is_due(s)] == [63, 125, 188, 250]
+    early = [1, 8, 16, 32]
+    assert [s for s in range(1, 251) if plan.row_is_due(s)] == [*early, 63, 100, 125, 188, 200, 250]
+
+
+def early_grids(epochs, batches_per_epoch, sample_every=1, grids_per_epoch=1, steps_per_iteration=1):
+    plan = Plan(epochs, batches_per_epoch, 64, sample_every, grids_per_epoch, 0, None, steps_per_iteration)
+    return sorted(plan.early_grids)
+
+
+def test_grids_come_quickly_at_the_beginning_until_the_usual_ones_do():
+    assert early_grids(40, 937) == [1, 8, 16, 32, 64, 128, 256, 512]  # MNIST; the next is at 937
+    assert early_grids(40, 937, steps_per_iteration=5) == [5, 10, 20, 35, 65, 130, 260, 515]
+    assert early_grids(20, 937, grids_per_epoch=2) == [1, 8, 16, 32, 64, 128, 256]  # the next at 469
+    short = [1, 8, 16, *(25 * epoch for epoch in (2, 4, 8, 16))]  # digits; the next are after epochs 1 and 38
+    assert early_grids(1500, 25, sample_every=38) == short
+    assert early_grids(1, 25, sample_every=38) == early_grids(1500, 25) == [1, 8, 16]
+    assert early_grids(10, 1) == [] and early_grids(10, 2) == [1]
+
+
+def test_early_grids_are_listed_before_the_others_however_long_an_epoch_is():
+    for batches in (1, 2, 25, 937, 1000, 10_000, 60_000):
+        for grids_per_epoch in {min(grids, batches) for grids in (*range(1, 10), *range(50, 101))}:
+            plan = Plan(2, batches, 1, sample_every=1, grids_per_epoch=grids_per_epoch, watch_from=0)
+            steps = [*sorted(plan.early_grids), plan.first_usual_grid]
+            names = [grid_name(plan.epochs_as_text(step)) for step in steps]
+            assert names == sorted(set(names)), (batches, grids_per_epoch)
 
 
 def test_a_plan_cannot_be_changed():

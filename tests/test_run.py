@@ -29,7 +29,7 @@ def weights(folder):
 
 
 def grids(folder):
-    return {file.name: file.read_bytes() for file in sorted((folder / "samples").iterdir())}
+    return {file.name: file.read_bytes() for file in sorted((folder / "samples").glob("epoch-*.png"))}
 
 
 # --- end to end
@@ -50,7 +50,13 @@ def test_each_script_end_to_end_on_digits(start, tmp_path, script):
     assert (record["state"], record["epochs_done"], record["script"]) == ("finished", 2, script)
     assert record["dataset"]["held_out"] >= 179 and record["images"] == 2 * 25 * 64
     rows = log_of(folder)
-    assert [row["step"] for row in rows] == ["25", "50"]
+    early = {"wgan": ["5", "10"], "wgan_gp": ["5", "10"]}.get(script, ["1", "8", "16"])
+    assert [row["step"] for row in rows] == [*early, "25", "50"]
+    shown = [*(f"epoch-{int(step) / 25:09.4f}.png" for step in early), "epoch-0001.png", "epoch-0002.png"]
+    for sheet in {"samples", *{SHEETS.get(script, "samples")}}:
+        assert sorted(file.name for file in (folder / sheet).glob("epoch-*")) == shown
+    assert Image.open(folder / "samples.gif").n_frames == len(shown)
+    assert (folder / "samples" / "latest.png").read_bytes() == (folder / "samples" / shown[-1]).read_bytes()
     assert ("wasserstein_estimate" in rows[0]) == (script in ("wgan", "wgan_gp"))
 
     pixels = np.asarray(Image.open(folder / "samples" / "epoch-0002.png"))
@@ -61,8 +67,9 @@ def test_each_script_end_to_end_on_digits(start, tmp_path, script):
     images = G(inputs, torch.arange(5)) if script == "cgan" else G(inputs)
     assert images.shape == (5, 1, size, size) and not G.training
     assert images.abs().max() <= 1 or script == "r3gan"  # which has no tanh
-    # Elsewhere than on a terminal: one plain line an epoch.
-    assert len([line for line in done.lines if re.match(r"epoch \d/2  .*images/s", line)]) == 2
+    # Elsewhere than on a terminal: one plain line an epoch, and one for each grid before.
+    said = [line.split()[1] for line in done.lines if re.match(r"epoch [\d.]+/2  .*images/s", line)]
+    assert said == [*(f"{int(step) / 25:.4f}/2" for step in early), "1/2", "2/2"]
     assert "\r" not in done.err and "\x1b" not in done.err
 
 
@@ -83,13 +90,18 @@ def test_a_long_epoch_has_grids_and_lines_within_it(start, tmp_path, monkeypatch
     line = (*RATES["gan"], tmp_path / "run", "--dataset", tmp_path / "large.npz", "--batch-size", 20)
     done = start("gan", *line, "--epochs", 1)
     assert done.code == 0, done.err
-    assert sorted(grids(tmp_path / "run")) == ["epoch-0000.50.png", "epoch-0001.00.png"]
-    assert [line.split()[1] for line in done.lines if line.startswith("epoch ")] == ["0.50/1", "1.00/1"]
+    early = ["0.0167", "0.1333", "0.2667"]
+    shown = [f"epoch-000{epoch}.png" for epoch in (*early, "0.50", "1.00")]
+    assert sorted(grids(tmp_path / "run")) == shown
+    assert [line.split()[1] for line in done.lines if line.startswith("epoch ")] == [
+        f"{epoch}/1" for epoch in (*early, "0.50", "1.00")
+    ]
     assert start("gan", *line, "--epochs", 2).code == 0
-    assert len(grids(tmp_path / "run")) == Image.open(tmp_path / "run" / "samples.gif").n_frames == 4
+    assert len(grids(tmp_path / "run")) == Image.open(tmp_path / "run" / "samples.gif").n_frames == 7
 
     assert start("gan", *line, "--fresh", "--epochs", 1, "--sample-every", 1).code == 0
-    assert sorted(grids(tmp_path / "run")) == ["epoch-0001.png"]
+    early = ["epoch-0000.0167.png", "epoch-0000.1333.png", "epoch-0000.2667.png", "epoch-0000.5333.png"]
+    assert sorted(grids(tmp_path / "run")) == [*early, "epoch-0001.png"]
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +299,7 @@ def test_fresh_starts_anew_and_moves_what_was_there(start, finished, tmp_path):
     assert again.code == 0
     (attic,) = (tmp_path / ".old").iterdir()
     assert weights(attic) == weights(finished) and grids(attic) == grids(finished)
-    assert set(grids(folder)) == {"epoch-0001.png"} and (folder / "notes.txt").exists()
+    assert max(grids(folder)) == "epoch-0001.png" and (folder / "notes.txt").exists()
 
 
 def test_fresh_with_a_refused_line_moves_nothing(start, finished, tmp_path):

@@ -1,12 +1,14 @@
 """A run as a film."""
 
 import io
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from common.pictures.files import opened
 
+import numpy as np
 from PIL import Image
 
 
@@ -17,12 +19,27 @@ def evenly(things: Sequence[Any], most: int) -> list[Any]:
     return [things[round(i * (len(things) - 1) / (most - 1))] for i in range(most)]
 
 
+def evenly_in_time(times: Sequence[float], most: int) -> list[int]:
+    """The places of up to `most` of these times, in order: of each equal part of the way to the last, its latest."""
+    ends = (part / most * times[-1] for part in range(1, most + 1))
+    return sorted({max(0, bisect_right(times, end) - 1) for end in ends})
+
+
+def densely_at_first(things: Sequence[Any], most: int) -> list[Any]:
+    """Up to `most` of the things: a fifth of them ever farther apart, the others evenly, the first and the last too."""
+    if len(things) <= most:
+        return list(things)
+    dense = np.geomspace(1, len(things), most // 5) - 1
+    even = np.linspace(0, len(things) - 1, most - len(dense))
+    return [things[place] for place in np.union1d(dense.round().astype(int), even.round().astype(int))]
+
+
 def gif(files: Iterable[Path], most: int = 100, milliseconds: int = 250) -> bytes | None:
-    """A film of pictures of one size; of more than `most`, evenly chosen ones and the last. It rests on the last.
+    """A film of pictures of one size, of at most `most`, closer together at first. It rests on the last.
 
     What is damaged, or of another size than the last, is left out; None where nothing is left.
     """
-    found = [picture for picture in map(opened, evenly(list(files), most)) if picture is not None]
+    found = [picture for picture in map(opened, densely_at_first(list(files), most)) if picture is not None]
     frames = [picture for picture in found if picture.size == found[-1].size]
     if not frames:
         return None

@@ -18,6 +18,12 @@ def holds_a_run(path: Path) -> bool:
     return any((path / name).exists() for name in (RECORD, CHECKPOINT, PREVIOUS))
 
 
+def grid_name(epoch: str) -> str:
+    """Of the file of a grid, which `frames` reads the epoch out of: such as epoch-0005.png, epoch-0000.25.png."""
+    whole, point, part = epoch.partition(".")
+    return f"epoch-{whole:0>4}{point}{part}.png"
+
+
 def frames(path: Path) -> list[tuple[float, Path]]:
     """(epoch, file) of each grid in order; one that cannot be told an epoch is passed over."""
     found = []
@@ -125,3 +131,11 @@ class RunFolder:
         self.refuse_link(os.path.dirname(name))
         with self.trouble():
             write_whole(self.path / name, parts, keep_as and self.path / keep_as)
+
+    def show(self, name: str, content: bytes) -> None:
+        """The same for a file that somebody may have open to look at. Where that protects it, it stays as it is."""
+        try:
+            self.write(name, content)
+        except FolderError as error:
+            if platforms.OPEN_FILES_MAY_MOVE or not isinstance(error.__cause__, PermissionError):
+                raise

@@ -10,7 +10,8 @@ from common.console import say
 from common.nn.pixels import floats
 from common.pictures.files import png
 from common.pictures.grids import COLUMNS, grid
-from common.runs.names import SAMPLES
+from common.runs.folder import frames, grid_name
+from common.runs.names import LATEST, SAMPLES
 from common.scoring import watch
 from common.training.parts import Parts
 from common.training.stopping import BrokenOff
@@ -50,12 +51,20 @@ class Grids:
             pictures = {
                 name: grid(draw(*self._inputs(n)), columns) for name, (draw, n, columns) in self._sheets.items()
             }
-        whole = p.plan.grids_per_epoch == 1 and p.plan.ends_an_epoch(p.step)
-        file = f"epoch-{p.epochs:{'04.0f' if whole else '07.2f'}}.png"
+        folder, file = self._parts.folder, grid_name(p.plan.epochs_as_text(p.step))
         for name, picture in pictures.items():
-            self._parts.folder.write(f"{name}/{file}", png(picture))
+            folder.write(f"{name}/{file}", png(picture))
+        folder.show(LATEST, png(pictures[SAMPLES]))
         self._parts.recorder.board.add(p.step, {}, pictures[SAMPLES])
         self._drawn = p.step
+
+    def show_the_newest(self) -> None:
+        """As the latest one, which a kill may have kept from being written, or an earlier version did not write."""
+        folder = self._parts.folder
+        for _, file in frames(folder.path)[-1:]:
+            with folder.trouble():
+                content = file.read_bytes()
+            folder.show(LATEST, content)
 
     def _inputs(self, count: int) -> tuple[Tensor, Tensor]:
         """So many held-out images and noise vectors."""
@@ -110,7 +119,7 @@ class CollapseWatch:
         """Not before a generator has begun to learn, except at the run's end, nor where there is little to compare."""
         p = self._parts.progress
         return (
-            p.plan.grid_is_due(p.step)
+            p.plan.usual_grid_is_due(p.step)
             and p.step >= p.plan.watch_from
             and (p.step >= watch.STEPS or p.is_over)
             and "z" in self._parts.networks.sampled.takes

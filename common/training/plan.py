@@ -1,8 +1,9 @@
 """How long a run is, and what is due at which of its steps. Everything here is decided before the first of them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from common.errors import BadArgument, DataError, FolderError
@@ -10,7 +11,15 @@ from common.options import Settings
 
 LOG_EVERY = 100  # steps between rows of log.csv within an epoch
 GRIDS = 40  # grids of samples in a run of default length
+SECOND_GRID = 8  # steps; the first comes after one iteration, each further one after twice as many
 WATCHED_AFTER = 0.05  # of the run: a generator that has only just begun makes few kinds of images
+
+
+def doubled(start: int, end: int) -> Iterator[int]:
+    """start, 2 start, 4 start, ... below end."""
+    while start < end:
+        yield start
+        start *= 2
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,28 @@ class Plan:
     def ends_an_epoch(self, step: int) -> bool:
         return step % self.batches_per_epoch == 0 or self.is_last(step)
 
+    @property
+    def first_usual_grid(self) -> int:
+        """The step it comes after."""
+        return min(math.ceil(self.batches_per_epoch / self.grids_per_epoch), self.steps)
+
+    @cached_property
+    def early_grids(self) -> frozenset[int]:
+        """The steps after which there is a grid at the beginning, before the usual ones are as close together.
+
+        After the first iteration, 8 steps, 16, 32, ... in whole iterations; then, where only every so many epochs have
+        a grid, after 2, 4, 8, ... of them. None falls into the last third of the way to a usual one.
+        """
+        first, every = self.first_usual_grid, min(self.sample_every, self.epochs)
+        iterations = {math.ceil(step / self.steps_per_iteration) for step in (1, *doubled(SECOND_GRID, first))}
+        within = {iteration * self.steps_per_iteration for iteration in iterations}
+        epochs = {epoch * self.batches_per_epoch for epoch in doubled(2, every) if 3 * epoch <= 2 * every}
+        return frozenset({step for step in within if 3 * step <= 2 * first} | epochs)
+
     def grid_is_due(self, step: int) -> bool:
+        return step in self.early_grids or self.usual_grid_is_due(step)
+
+    def usual_grid_is_due(self, step: int) -> bool:
         """At the first epoch's end, the last's and every so many between; within epochs where these are long."""
         if self.ends_an_epoch(step):
             epoch = round(self.epochs_done(step))
@@ -62,6 +92,17 @@ class Plan:
 
     def row_is_due(self, step: int) -> bool:
         return self.line_is_due(step) or step % LOG_EVERY == 0
+
+    def epochs_as_text(self, step: int) -> str:
+        """As they are said and name a grid: 3; 2.25 within an epoch, or 3.00 where that has grids; 0.0011 early on."""
+        is_whole = self.grids_per_epoch == 1 and self.ends_an_epoch(step)
+        decimals = self.most_decimals if step < self.first_usual_grid else 0 if is_whole else 2
+        return f"{self.epochs_done(step):.{decimals}f}"
+
+    @property
+    def most_decimals(self) -> int:
+        """With these the epochs after any two steps differ."""
+        return max(4, len(str(self.batches_per_epoch)))
 
     def scores_are_due(self, step: int) -> bool:
         every = self.evaluate_every
