@@ -180,7 +180,10 @@ class Process:
 
 def measure(name: str, options: list[str], rounds: int, seconds: float, folder: Path) -> dict[str, Any]:
     """What one script's row says."""
-    undisturbed = ["--quiet", "--checkpoint-every", "24h", "--sample-every", "1000000"]
+    from common.nn.threads import from_the_environment, of_the_machine
+
+    threads = str(from_the_environment() or of_the_machine())  # of which neither way gives any to the other
+    undisturbed = ["--quiet", "--checkpoint-every", "24h", "--sample-every", "1000000", "--threads", threads]
     ways = {
         way: Process(way, name, line_of(LINES[name], folder / way, [*options, *undisturbed]))
         for way in ("ours", "plain")
