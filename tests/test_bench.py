@@ -1,15 +1,20 @@
-"""What the figures of bench/ rest on: that both ways train the same, and that operations are counted right."""
+"""What the figures of bench/ rest on: both ways train the same, operations and rates are counted right."""
 
 import importlib
 import json
+import signal
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
-from bench import plain, quality, speed
+from bench import plain, quality, share, speed
+from common.errors import BadArgument, Refusal
 
+import psutil
 import pytest
 import torch
-from conftest import HOME, SCRIPTS
+from conftest import HOME, SCRIPTS, wait_until
 from torch import nn
 
 DIGITS = ["--dataset", "digits", "--device", "cpu"]
@@ -123,3 +128,159 @@ def test_a_script_that_ends_early_is_said(tmp_path, capfd, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["quality.py", str(tmp_path), "cgan", "--dataset", str(tmp_path / "none")])
     assert quality.main() == 1
     assert "cgan.py, ours: its process ended" in capfd.readouterr().err
+
+
+# --- how runs share the machine
+
+
+def seen(*figures):
+    """At so many seconds of the clock: images shown, seconds trained."""
+    return [share.Seen(at, images, seconds, threads=2) for at, images, seconds in figures]
+
+
+def test_a_rate_is_of_the_first_and_last_figures_in_the_window():
+    figures = seen((0, 0, 0.0), (11, 500, 4.0), (13, 700, 6.0), (19, 1100, 8.0), (21, 9000, 10.0))
+    assert share.rate(figures, 10, 20) == {"rate": 150, "threads": 2, "images": 600, "seconds": 4}
+
+
+def test_a_starved_run_is_waited_for_beyond_the_window():
+    figures = seen((0, 0, 0.0), (11, 64, 30.0), (40, 128, 62.0), (70, 192, 90.0))
+    assert share.rate(figures[:2], 10, 20) is None
+    assert share.rate(figures[:1], 10, 20) is None
+    assert share.rate(figures, 10, 20)["rate"] == 2  # the first figures after the window, and no others
+
+
+def turn(case, *rates, code="new", threads=1):
+    runs = [{"rate": rate, "threads": threads} for rate in rates]
+    return {"case": case, "code": code, "device": "cpu", "precision": "bf16", "runs": runs}
+
+
+def test_each_run_has_its_share_of_one_thread_alone():
+    turns = [turn("one", 100), turn("two", 90, 80), turn("late", 50, 120)]
+    assert share.shares(turns, "two", "new", "new") == [0.9, 0.8]
+    assert share.shares(turns, "late", "new", "new") == [0.5, 1.2]
+    assert share.shares(turns, "one", "new", "new") == share.shares(turns, "four", "new", "new") == []
+
+
+def test_four_runs_together_have_a_share_of_two():
+    turns = [turn("two-one", 100, 60), turn("four", 30, 40, 35, 23)]
+    assert share.shares(turns, "four", "new", "new") == [0.8]
+
+
+def test_shares_of_several_turns_are_those_of_their_medians():
+    turns = [turn("busy", 1), turn("busy-one", 10), turn("busy", 9), turn("busy-one", 20), turn("busy", 12)]
+    assert share.shares(turns, "busy", "new", "new") == [9 / 15]
+
+
+def test_alone_is_a_share_of_the_first_checkouts():
+    turns = [turn("alone", 100, code="old"), turn("alone", 98)]
+    assert share.shares(turns, "alone", "old", "old") == []
+    assert share.shares(turns, "alone", "new", "old") == [0.98]
+
+
+def test_a_share_is_of_the_same_checkouts_one_thread():
+    turns = [turn("one", 10, code="old"), turn("one", 20), turn("two", 5, 5, code="old"), turn("two", 5, 5)]
+    assert share.shares(turns, "two", "old", "old") == [0.5, 0.5]
+    assert share.shares(turns, "two", "new", "old") == [0.25, 0.25]
+
+
+def test_cases_bring_what_they_are_measured_by():
+    assert list(share.schedule(["two"], ["new"], 5, 2)) == [*[("one", "new")] * 2, *[("two", "new")] * 2]
+    assert list(share.schedule(["alone"], ["new"], 5, 1)) == [("alone", "new")]
+
+
+def test_what_is_compared_closely_alternates():
+    assert list(share.schedule(["alone"], ["old", "new"], 3, 1)) == [
+        ("alone", code) for code in ("old", "new", "new", "old", "old", "new")
+    ]
+    assert [case for case, _ in share.schedule(["busy"], ["new"], 2, 1)] == ["busy-one", "busy", "busy", "busy-one"]
+
+
+def test_the_table_says_what_was_asked_and_what_was_measured():
+    about = {"processor": "EPYC", "torch": "2.14", "date": "2026-11-25", "gpu": None}
+    found = {"machine": about, "cores": 2, "line": "dcgan.py", "seconds": 20.0, "command": "python bench/share.py out"}
+    found |= {"codes": ["new"], "turns": [turn("one", 1200), turn("two", 1080, 900, threads=2)]}
+    head, _, command, _, *rows = share.table(found).splitlines()
+    assert head == "EPYC, 2 CPU cores, bf16, torch 2.14, 2026-11-25; `dcgan.py`, windows of 20 s."
+    assert command == "    python bench/share.py out"
+    assert rows[2:] == [
+        "| one thread, alone | 1,200 | 1 |  |  |",
+        "| two at once | 1,080 / 900 | 2 / 2 | 85% | 90% / 75% |",
+    ]
+    several = share.table({**found, "codes": ["old", "new"]}).splitlines()
+    assert several[-1] == "| two at once | `new` | 1,080 / 900 | 2 / 2 | 85% | 90% / 75% |"
+
+
+STEADY = """
+import json, os, sys, time
+from pathlib import Path
+
+folder, began, images = Path(sys.argv[4]), time.monotonic(), 0
+folder.mkdir()
+while True:
+    record = {"images": images, "seconds": time.monotonic() - began, "device": "cpu", "precision": "fp32"}
+    (folder / "new").write_text(json.dumps({**record, "threads": int(os.environ.get("OMP_NUM_THREADS", 7))}))
+    os.replace(folder / "new", folder / "run.json")
+    time.sleep(0.1)
+    images += SO_MANY
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """checkout(name, images): a folder whose dcgan.py says that it trains on so many every tenth of a second."""
+
+    def make(name, images):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "dcgan.py").write_text(STEADY.replace("SO_MANY", str(images)))
+        return tmp_path / name
+
+    return make
+
+
+def test_runs_of_several_checkouts_are_watched_from_outside(checkout, tmp_path):
+    codes, times = [checkout("old", 10), checkout("new", 20)], ["--seconds", 0.5, "--settle", 0, "--rounds", 1]
+    times += ["--lead", 0.3, "--after", 0.3]
+    done = bench("share", tmp_path / "out", "--code", *codes, "--cases", "alone", "late", *times)
+    found = json.loads((tmp_path / "out" / "share.json").read_text())
+    assert [one["case"] for one in found["turns"]] == ["one", "one", "alone", "alone", "late", "late"]
+    assert [len(one["runs"]) for one in found["turns"]] == [1, 1, 1, 1, 2, 2]
+    assert [one["runs"][-1]["threads"] for one in found["turns"]] == [1, 1, 7, 7, 7, 7]
+    assert 1.5 < share.shares(found["turns"], "alone", *map(str, codes[::-1]))[0] < 2.5
+    text = (tmp_path / "out" / "share.md").read_text()
+    assert text == share.table(found) == done.stdout
+    assert "6 of 6: a start while another runs" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whatever_ends_the_bench_ends_what_it_started(checkout, tmp_path, number):
+    line = [sys.executable, HOME / "bench" / "share.py", tmp_path / "out", "--code", checkout("new", 10)]
+    with subprocess.Popen([*line, "--cases", "busy"], stderr=subprocess.DEVNULL) as child:
+        process = psutil.Process(child.pid)
+        wait_until(lambda: len(process.children()) == 2, child)  # the run, and the busy process
+        started = process.children()
+        time.sleep(0.2)
+        child.send_signal(number)
+        assert child.wait(30) == 128 + number
+    assert not any(one.is_running() for one in started)
+
+
+def test_a_run_that_ends_by_itself_ends_the_bench_with_its_last_line(tmp_path):
+    script = tmp_path / "dcgan.py"
+    script.write_text("import sys\nprint('a warning\\ndcgan.py: no images\\n', file=sys.stderr)\nsys.exit(3)")
+    with pytest.raises(Refusal, match=r"^dcgan.py ended by itself with exit code 3: dcgan.py: no images$"):
+        share.measure(share.CASES["two"], lambda folder: [sys.executable, str(script)], SimpleNamespace())
+
+
+def test_a_checkout_without_the_script_is_refused(tmp_path):
+    with pytest.raises(BadArgument, match=r"has no dcgan\.py"):
+        share.parse([str(tmp_path / "out"), "--code", str(HOME), str(tmp_path)])
+
+
+@pytest.mark.slow
+def test_share_measures_the_scripts_themselves(tmp_path):
+    bench("share", tmp_path / "out", *DIGITS, "--cases", "two", "--seconds", 1, "--settle", 0)
+    one, two = json.loads((tmp_path / "out" / "share.json").read_text())["turns"]
+    assert (len(one["runs"]), len(two["runs"])) == (1, 2)
+    assert all(run["rate"] > 0 and run["images"] >= 64 for run in one["runs"] + two["runs"])
+    assert one["runs"][0]["threads"] == 1
