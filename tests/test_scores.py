@@ -25,7 +25,7 @@ from common.scoring.parzen import parzen, parzen_log_likelihood
 from common.scoring.probe import linear_probe
 from common.scoring.terms import Terms
 from common.scoring.translations import PairEvaluator
-from common.scoring.watch import Watch
+from common.scoring.watch import LEAST, Watch
 
 import numpy as np
 import pytest
@@ -145,6 +145,23 @@ def test_the_networks_read_real_held_out_images(real_data, monkeypatch, name):
         pytest.skip(f"{name} is not here")
     network, about = classifier.read_network(features.SHIPPED / f"{name}.safetensors")
     assert classifier.accuracy_of(network, real) == pytest.approx(about["accuracy"], abs=0.002)
+
+
+def test_mnists_network_reads_the_digits_that_stand_in_for_mnist():
+    real = load("mnist-5k")
+    found = features.features_of(real)
+    _, about = classifier.read_network(features.SHIPPED / "mnist.safetensors")
+    assert (found.name, found.sha256) == ("the mnist network", about["sha256"])
+    _, classes = found.read(real.held_out)
+    assert (classes.numpy() == real.held_out_labels).mean() > 0.99
+
+
+def test_mode_collapse_is_seen_on_the_digits_that_stand_in_for_mnist():
+    real = load("mnist-5k")
+    watch = Watch(real, 3, 0)
+    healthy, collapsed = (watch.look(FromData(real, only=only), 64) for only in (None, [0, 1, 2]))
+    assert all(healthy[name] > 0.8 for name in LEAST)
+    assert collapsed["class_variety"] < LEAST["class_variety"]
 
 
 def test_a_flipped_bit_in_a_network_is_found(tmp_path):

@@ -4,15 +4,13 @@ import os
 from pathlib import Path
 
 from common.console import say
-from common.data import cifar, idx
+from common.data import cifar, idx, packaged
 from common.data.arrays import read_npz
-from common.data.dataset import Dataset, Part, Parts, hold_out
+from common.data.dataset import Dataset, Parts, hold_out
 from common.data.download import Missing
 from common.data.folders import read_folder
 from common.data.scaling import fit
 from common.errors import DataError
-
-import numpy as np
 
 # name: (torchvision's class and folder, folders where people also keep it)
 IDX_SETS = {
@@ -20,14 +18,16 @@ IDX_SETS = {
     "fashion-mnist": ("FashionMNIST", ("/usr/share/datasets/fashion-mnist",)),  # where Debian's package puts it
     "kmnist": ("KMNIST", ()),
 }
-NAMES = (*IDX_SETS, "stacked-mnist", "cifar10", "digits")
+PACKAGED = {"mnist-5k": packaged.read_mnist_5k, "digits": packaged.read_digits}
+NAMES = (*IDX_SETS, "stacked-mnist", "cifar10", *PACKAGED)
+FALLBACK = "mnist-5k"
 STACKED = ((128_000, 1), (10_000, 2))  # images and seed of stacked-mnist's training and test split
 
 
 def load(
     dataset: str | None, data_root: str | None = None, image_size: int | None = None, skip_broken: bool = False
 ) -> Dataset:
-    """The set called `dataset`, or MNIST, or `digits` where nothing was asked for and MNIST is out of reach.
+    """The set called `dataset`; where nothing was asked for MNIST, or where that is out of reach 5,000 of its digits.
 
     Images of one square size up to 64 pixels keep it unless `image_size` is given; others are cropped at the centre
     and scaled. Raises DataError where the set is missing, unreadable or too small.
@@ -36,8 +36,8 @@ def load(
         try:
             return load("mnist", data_root, image_size)
         except Missing as error:
-            say(f"USING digits, NOT MNIST: {error}")
-            return load("digits", None, image_size)
+            say(f"USING {FALLBACK}, NOT MNIST: {error}")
+            return load(FALLBACK, None, image_size)
     if dataset not in NAMES and _holds_files(dataset):
         return hold_out(dataset, *read_folder(Path(dataset), image_size, skip_broken))
     train, test, classes = _named(dataset, data_root) if dataset in NAMES else _arrays(dataset)
@@ -60,16 +60,7 @@ def _named(name: str, data_root: str | None) -> Parts:
         return train, test, tuple(f"{label:03d}" for label in range(1000))
     if name == "cifar10":
         return cifar.read_set(data_root)
-    return _digits()
-
-
-def _digits() -> Parts:
-    """scikit-learn's 1,797 digits of 8x8 pixels, of values from 0 to 16."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    return Part(images, digits.target.astype(np.int64)), None, tuple("0123456789")
+    return PACKAGED[name]()
 
 
 def _arrays(path: str) -> Parts:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 SHIPPED = Path(__file__).parent / "networks"  # made by bench/features.py
+NETWORKS = {"mnist-5k": "mnist"}  # of a set that has none of its own: its digits are MNIST's
 AT_ONCE = 50_000_000  # pixels, as floats in memory
 
 
@@ -43,20 +44,22 @@ def features_of(
 ) -> Features:
     """The features to score images like `real` on.
 
-    'auto' is the network that comes with this project for MNIST, Fashion-MNIST and digits at their own size; for
-    stacked-mnist MNIST's on each channel; for other sets with labels one that is trained now, in under two minutes,
-    and kept in the cache; PCA of the pixels without labels. All but Inception, which takes the device, are computed on
-    the CPU: they are small, and the same everywhere. Raises DataError for 'inception' without its weights.
+    'auto' is the network that comes with this project for MNIST (mnist-5k's digits are MNIST's), Fashion-MNIST and
+    digits at their own size; for stacked-mnist MNIST's on each channel; for other sets with labels one that is trained
+    now, in under two minutes, and kept in the cache; PCA of the pixels without labels. All but Inception, which takes
+    the device, are computed on the CPU: they are small, and the same everywhere. Raises DataError for 'inception'
+    without its weights.
     """
     if kind == "inception":
         return Features("Inception", *inception(device or torch.device("cpu")))
     if kind == "auto" and real.name == "stacked-mnist":
         return _of_each_channel(real, data_root)
-    file = SHIPPED / f"{real.name}.safetensors"
+    name = NETWORKS.get(real.name, real.name)
+    file = SHIPPED / f"{name}.safetensors"
     if kind == "auto" and real.name in NAMES and file.is_file():
         network, about = read_network(file)
         if tuple(about["shape"]) == real.shape:
-            return Features(f"the {real.name} network", about["sha256"], reader(network), about["accuracy"])
+            return Features(f"the {name} network", about["sha256"], reader(network), about["accuracy"])
     # Of classes with a handful of images there is nothing to learn.
     if kind == "auto" and len(real.classes) > 1 and len(real.images) >= 20 * len(real.classes):
         return _of_ones_own(real)
