@@ -42,6 +42,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
         default="held-out",
         help="the real images to compare with; the FID that papers print is mostly of the training images",
     )
+    parser.add_argument(
+        "--against",
+        metavar="DATASET",
+        type=name_or_path,
+        help="compare with the images of another set, such as mnist, instead of the run's own",
+    )
     parser.add_argument("--parzen", action="store_true", help="also the log-likelihood under a Parzen window")
     parser.add_argument("--seed", type=whole(0, 2**32), default=0, help="of the noise (default: 0)")
     parser.add_argument("--data-root", type=name_or_path, help="folder with the named sets")
@@ -66,7 +72,8 @@ class Scorer:
 
         self._arguments = arguments
         self._device = resolve_device(arguments.device)
-        self._known: dict[str, tuple[Any, Any, dict[str, float | None]]] = {}
+        self._sets: dict[str, Any] = {}
+        self._evaluators: dict[int, tuple[Any, dict[str, float | None]]] = {}  # by the id of a set in `_sets`
 
     def score(self, folder: Path) -> None:
         """Scores the run and writes what it finds into its folder. Raises Refusal."""
@@ -82,11 +89,14 @@ class Scorer:
         record = read_record(folder)
         G, step = models.load_generator_and_step(folder)
         G = G.to(self._device).eval()
-        real, evaluator, reference = self._evaluator(record)
+        settings = models.settings_from(record, data_root=self._arguments.data_root)
+        own = self._own(settings, record)
+        real = self._against(settings, record, G) if self._arguments.against else own
+        evaluator, reference = self._evaluator(settings, real)
         seed = self._arguments.seed
         scores = evaluator.score(G, seed)
         if "z" in G.takes:
-            sheet = grids.grid(nearest.nearest_sheet(G, real.images, seed), columns=grids.COLUMNS + 1)
+            sheet = grids.grid(nearest.nearest_sheet(G, own.images, seed), columns=grids.COLUMNS + 1)
             RunFolder(folder).write(NEAREST, files.png(sheet))
             if self._arguments.parzen:
                 scores |= parzen.parzen(G, real, seed)
@@ -113,22 +123,38 @@ class Scorer:
         write_scores(folder, [*entries.values(), entry])
         say(f"{folder}: scored in {time.monotonic() - began:.0f} s")
 
-    def _evaluator(self, record: dict[str, Any]) -> tuple[Any, Any, dict[str, float | None]]:
+    def _own(self, settings: Any, record: dict[str, Any]) -> Any:
+        """The set that the run was trained on."""
         from common.data.loading import load_for
-        from common.models import settings_from
-        from common.scoring.evaluating import evaluator_for
 
-        a, dataset = self._arguments, record["dataset"]
-        settings = settings_from(record, data_root=a.data_root)
+        dataset = record["dataset"]
         key = repr([dataset["fingerprint"], settings.image_size, str(settings.pairing(dataset["name"]))])
-        if key not in self._known:
+        if key not in self._sets:
             real = load_for(settings, dataset["name"])
             if real.fingerprint != dataset["fingerprint"]:
                 say(f"{real.name}: its training images are not those that the run was trained on")
+            self._sets[key] = real
+        return self._sets[key]
+
+    def _against(self, settings: Any, record: dict[str, Any], G: Any) -> Any:
+        """The set that --against names."""
+        from common.scoring.evaluating import load_against, refuse_unfit
+
+        key = repr(["against", settings.image_size])
+        if key not in self._sets:
+            self._sets[key] = load_against(self._arguments.against, settings)
+        refuse_unfit(self._sets[key], record["dataset"], G)
+        return self._sets[key]
+
+    def _evaluator(self, settings: Any, real: Any) -> tuple[Any, dict[str, float | None]]:
+        from common.scoring.evaluating import evaluator_for
+
+        if id(real) not in self._evaluators:
+            a = self._arguments
             options = {"features": a.features, "split": a.split, "data_root": a.data_root, "device": self._device}
             evaluator = evaluator_for(settings, real, a.samples, **options)
-            self._known[key] = real, evaluator, evaluator.reference()
-        return self._known[key]
+            self._evaluators[id(real)] = evaluator, evaluator.reference()
+        return self._evaluators[id(real)]
 
 
 def _is_finite(value: float | None) -> bool:

@@ -403,6 +403,48 @@ def test_other_features_stand_beside_the_first(tool, scored, tmp_path):
     assert len(done.out.strip().split("\n\n")) == 2 and "PCA of pixels" in done.out
 
 
+def squares(file, size=8, classes=10):
+    """A set of 60 images as an .npz, with labels."""
+    images = np.random.default_rng(0).integers(0, 256, (60, size, size, 1), dtype=np.uint8)
+    np.savez(file, images=images, labels=np.arange(60) % classes)
+    return file
+
+
+@pytest.mark.parametrize("script", ["gan", "cgan"])
+def test_a_run_is_scored_against_another_set_beside_its_own(tool, scored, tmp_path, script):
+    shutil.copytree(scored[0] / script, tmp_path / script)
+    against = ("--against", squares(tmp_path / "other.npz"), "--split", "train", "--features", "pca")
+    done = tool("evaluate", tmp_path / script, *against)
+    assert done.code == 0, done.err
+    own, other = read_scores(tmp_path / script)
+    assert (own["split"]["dataset"], other["split"]["dataset"]) == ("digits", str(tmp_path / "other.npz"))
+    for what in ("features", "split"):
+        assert own[what]["sha256"] != other[what]["sha256"]
+    first, second = done.out.strip().split("\n\n")  # never in one table
+    assert first.startswith("digits: 179 samples, 179 held-out images")
+    assert second.startswith("other.npz: 54 samples, 54 train images")
+
+
+@pytest.mark.parametrize(
+    ("run", "other", "said"),
+    [
+        ("gan", {"size": 12}, "its images are 1x12x12, those of the run 1x8x8"),
+        ("cgan", {"classes": 3}, "its classes are not those"),
+        ("pairs", {}, "the run translates images"),
+    ],
+)
+def test_a_set_that_a_run_cannot_be_compared_with_is_refused_in_one_line(tool, runs, tmp_path, run, other, said):
+    shutil.copytree(runs / run, tmp_path / run)
+    done = tool("evaluate", tmp_path / run, "--against", squares(tmp_path / "other.npz", **other))
+    assert done.code == 3 and len(done.lines) == 1 and "--against" in done.lines[0] and said in done.lines[0]
+    assert not (tmp_path / run / "scores.json").exists()
+
+
+def test_a_set_to_compare_with_that_is_not_there_is_named_by_its_option(tool, runs):
+    done = tool("evaluate", runs / "gan", "--against", "minst")
+    assert done.code == 3 and len(done.lines) == 1 and "--against minst: neither a data set" in done.lines[0]
+
+
 def test_parzen_is_printed_beside_the_papers(tool, scored, tmp_path):
     shutil.copytree(scored[0] / "gan", tmp_path / "gan")
     done = tool("evaluate", tmp_path / "gan", "--parzen")
