@@ -113,7 +113,8 @@ def rows(runs: Sequence["Run"]) -> bytes:
     Scores that cannot be compared have columns of their own, which say what they are of.
     """
     from common.report.run import collapsed
-    from common.report.tables import settings_table, shown
+    from common.report.tables import settings_table
+    from common.scoring.columns import shown
 
     terms = list(dict.fromkeys(terms for run in runs for terms in run.scores))
     names = shown(entry["scores"] for run in runs for entry in run.scores.values())
@@ -178,7 +179,7 @@ def common_epochs(runs: Sequence["Run"]) -> list[float]:
 
 def main_score(run: "Run", runs: Sequence["Run"]) -> str:
     """The run's Fréchet distance, or L1 of translations, if it is on the terms that most of the runs have."""
-    from common.report.tables import format_score, title_of
+    from common.scoring.columns import format_score, title_of
 
     for name in ("frechet", "held_out_l1"):
         having = Counter(one for other in runs for one, entry in other.scores.items() if name in entry["scores"])

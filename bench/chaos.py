@@ -32,7 +32,7 @@ from bench.all import LINES, line_of
 from common.console import say
 from common.options import Parser, duration, whole
 from common.runs.checkpoint import read_checkpoint
-from common.runs.names import CHECKPOINT, LOG, PREVIOUS, RECORD
+from common.runs.names import CHECKPOINT, LATEST, LOG, PREVIOUS, RECORD
 from common.scripts import HOME
 from common.storage.whole import PREFIX
 
@@ -194,7 +194,7 @@ def hit(run: Path, old: set[Path], error: str) -> str:
     kinds = {kind for kind, file in half_written(run) if file not in old}
     if kinds:
         return next(kind for kind in ("checkpoint", "grid", "other file") if kind in kinds)
-    return "training" if "threads" in error else "start"  # the line that a run begins with
+    return "training" if LATEST in error else "start"  # which is named as a run begins
 
 
 def cost(folder: Path, limit: str, options: list[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from common.errors import Refusal, described
@@ -33,6 +33,12 @@ def clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def facts(title: str, found: Mapping[str, str]) -> list[str]:
+    """A title, and a line below it for each fact, behind its name."""
+    width = max(map(len, found))
+    return [title, *(f"  {name:<{width}}  {fact}" for name, fact in found.items())]
 
 
 def write_any_name() -> None:

@@ -7,6 +7,7 @@ import shutil
 import lsgan
 import wgan
 from bench.chaos import differences
+from common.data import pairs
 from common.errors import FolderError
 from common.models import load_generator, load_network, load_script, settings_of
 from common.nn import device
@@ -145,6 +146,73 @@ def test_further_real_images_are_other_ones_and_do_not_count(launch, tmp_path):
 
     assert launch(main, *RATES, tmp_path / "run", *DIGITS, "--epochs", 1).code == 0
     assert record_of(tmp_path / "run")["images"] == 1600
+
+
+# --- what it says at the start
+
+
+def test_a_start_says_what_it_understood_where_to_look_and_how_to_stop(start, tmp_path):
+    line = ("gan", *RATES, tmp_path / "a b", *DIGITS)
+    done = start(*line, "--epochs", 1, "--time-limit", "1h")
+    assert done.lines[:6] == [
+        f"{tmp_path}/a b: gan.py begins",
+        "  data     digits, 1,618 images to train on and 179 held out to check with; 8x8 pixels, gray;"
+        " 10 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
+        "  machine  CPU, 1 thread, 32-bit numbers (fp32)",
+        "  length   1 epoch (times through the training images), 1,600 images in all;"
+        " this start ends after 1:00:00 (--time-limit)",
+        f"  watch    '{tmp_path}/a b/samples/latest.png', always the newest samples",
+        "  stop     Ctrl-C, which saves first; the same line goes on from there",
+    ]
+    assert start(*line, "--epochs", 2).lines[0] == f"{tmp_path}/a b: gan.py goes on after epoch 1"
+    assert start(*line, "--epochs", 3, "--quiet").err == ""
+
+
+def test_a_start_says_how_it_reads_the_images(start, tmp_path, patterns):
+    def said(script, **arrays):
+        np.savez(tmp_path / "set.npz", **arrays)
+        line = (
+            *RATES,
+            tmp_path / "run",
+            "--dataset",
+            tmp_path / "set.npz",
+            "--epochs",
+            1,
+            "--batch-size",
+            16,
+            "--fresh",
+        )
+        done = start(script, *line, *(("--width", 4) if script == "pix2pix" else ()))
+        assert done.code == 0, done.err
+        return next(text for text in done.lines if text.startswith("  data  ")).split("; ", 1)[1]
+
+    colour = patterns(300, 8, 3)
+    assert said("gan", images=colour) == "8x8 pixels, in colour; no classes"
+    twelve = "8x8 pixels, in colour; 12 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ..."
+    assert said("gan", images=colour, labels=np.arange(300) % 12) == twelve
+    assert said("pix2pix", images=patterns(100, 32)) == "32x32 pixels, gray; edges into images"
+
+
+def test_every_kind_of_pairs_is_described():
+    for kind in (pairs.SIDE_BY_SIDE, *pairs.KINDS):
+        there, back = (pairs.Pairing(kind, direction).in_words.split(" into ") for direction in pairs.DIRECTIONS)
+        assert there == back[::-1] and len(there) == 2
+
+
+# --- the newest grid
+
+
+def test_a_run_that_goes_on_shows_its_newest_grid_from_the_start(start, finished, tmp_path, monkeypatch):
+    """Whatever a kill left, or an earlier version, which had no latest.png."""
+    folder = shutil.copytree(finished, tmp_path / "gan")
+    latest = folder / "samples" / "latest.png"
+    newest = (folder / "samples" / "epoch-0003.png").read_bytes()
+    assert latest.read_bytes() == newest
+    monkeypatch.setattr(Stopping, "signalled", property(lambda _: ("stopped by a test", 143)))
+    for epochs, damage in ((4, latest.unlink), (5, lambda: latest.write_bytes(b"old"))):
+        damage()
+        assert start("gan", *RATES, folder, "--epochs", epochs).code == 143
+        assert latest.read_bytes() == newest and frames(folder)[-1][0] == 3
 
 
 # --- how it ends

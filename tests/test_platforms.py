@@ -2,17 +2,20 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+from common.errors import FolderError
+from common.runs.folder import RunFolder
 from common.storage import platforms, whole
 from common.storage.whole import PREFIX, scratch_folder, write_whole
 
 import pytest
 from conftest import HOME, SCRIPTS, record_of
 from formats import write_pictures
-from windows import NO_MODULES, NO_NAMES
+from windows import NO_MODULES, NO_NAMES, refusing
 
 RATES = ("1e-3", "1e-3", "0.5")
 UNIX = NO_MODULES.union(*NO_NAMES.values())  # what only platforms.py may touch
@@ -93,6 +96,21 @@ def test_what_a_file_was_is_kept_wherever_open_files_may_not_move(tmp_path, monk
     write_whole(tmp_path / "file", [b"n", b"ew"], keep_as=tmp_path / "before")
     assert (tmp_path / "file").read_bytes() == b"new" and (tmp_path / "before").read_bytes() == b"old"
     assert {path.name for path in tmp_path.iterdir()} == {"file", "before"}
+
+
+def test_a_picture_that_a_viewer_holds_open_on_windows_stays_as_it_is(tmp_path, monkeypatch):
+    folder, latest = RunFolder(tmp_path), tmp_path / "latest.png"
+    folder.show("latest.png", b"old")
+    monkeypatch.setattr(os, "replace", refusing(os.replace))
+    monkeypatch.setattr(whole, "OPEN_FILES_MAY_MOVE", False)
+    with latest.open():
+        with pytest.raises(FolderError, match="being used"):  # as on any other system
+            folder.show("latest.png", b"new")
+        monkeypatch.setattr(platforms, "OPEN_FILES_MAY_MOVE", False)
+        folder.show("latest.png", b"new")
+        assert latest.read_bytes() == b"old" and [*tmp_path.iterdir()] == [latest]
+    folder.show("latest.png", b"new")
+    assert latest.read_bytes() == b"new"
 
 
 def test_a_file_taken_for_a_leftover_before_it_is_renamed_is_written_again(tmp_path, monkeypatch):

@@ -420,7 +420,7 @@ def test_a_damaged_grid_does_not_keep_a_run_from_ending(start, copy):
     Image.new("1", (15_000, 15_000)).save(copy / "samples" / "epoch-0000.50.png")
     assert start("gan", *RATES, copy, "--epochs", 4).code == 0
     with Image.open(copy / "samples.gif") as film:
-        assert film.n_frames == 3
+        assert film.n_frames == 6
 
 
 # --- divergence and collapse
@@ -515,6 +515,14 @@ def test_mode_collapse_is_said_once_and_not_before_a_twentieth_of_the_run(launch
     must = len(kinds) == 3
     assert set(rows.values()) == {must}
     assert len(said) == must and bool(record_of(tmp_path / "run")["collapsed"]) == must
+
+
+def test_the_watch_for_mode_collapse_goes_by_the_usual_grids(launch, tmp_path):
+    """Not by the early ones, of which that after epoch 32 would be its first."""
+    options = (*DIGITS[:2], "--epochs", 100, "--sample-every", 100)
+    assert launch(training, *RATES, tmp_path / "run", *options).code == 0
+    assert (tmp_path / "run" / "samples" / "epoch-0064.png").exists()
+    assert [row["epoch"] for row in read_log(tmp_path / "run") if "variety" in row] == [100]
 
 
 def test_a_healthy_run_is_not_said_to_collapse(start, tmp_path):

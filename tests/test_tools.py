@@ -8,10 +8,12 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 from common import models
 from common.data.registry import load
 from common.models import load_generator
+from common.pictures import films
 from common.report.run import Run, state_of
 from common.runs.checkpoint import CheckpointFiles, read_checkpoint
 from common.runs.folder import RunFolder
@@ -525,6 +527,8 @@ def test_translations_are_scored_on_the_way(shell, tmp_path):
     assert done.code == 0, done.err
     row = read_log(tmp_path / "pairs")[-1]
     assert {"psnr", "ssim", "l1", "held_out_l1"} <= set(row)
+    assert f"L1 {row['held_out_l1']:.4f}, PSNR {row['psnr']:.2f}, " in done.out and "(epoch 1)" in done.out
+    assert f"python sample.py {tmp_path / 'pairs'} --input photos/ results/" in done.out
 
 
 # --- the end of a run, and a time limit
@@ -532,9 +536,17 @@ def test_translations_are_scored_on_the_way(shell, tmp_path):
 
 def test_a_run_ends_with_a_summary_and_the_lines_that_go_on_from_it(shell, tmp_path):
     line = ("2e-4", "2e-4", "0.5")
-    first = shell("gan", *line, tmp_path / "a b", *DIGITS, "--epochs", 1)
-    assert "images/s" in first.out and f"samples are in {tmp_path / 'a b' / 'samples'}" in first.out
-    assert f"python evaluate.py '{tmp_path / 'a b'}'" in first.out and "compare.py" not in first.out
+    folder = tmp_path / "a b"
+    first = shell("gan", *line, folder, *DIGITS, "--epochs", 1)
+    title, *facts = first.out.splitlines()
+    assert title.startswith(f"{folder}: finished, 1 epochs, 1,600 images in 0:0") and title.endswith("images/s)")
+    assert facts == [
+        f"  last grid  '{folder}/samples/epoch-0001.png'",
+        f"  film       '{folder}/samples.gif'",
+        f"  score it   python evaluate.py '{folder}'",
+        f"  sample it  python sample.py '{folder}' 64 grid.png",
+        "  go on      the same line with more --epochs or --images",
+    ]
     second = shell("gan", *line, tmp_path / "second", *DIGITS, "--epochs", 1)
     assert f"python compare.py {tmp_path}" in second.out
 
@@ -544,10 +556,19 @@ def test_a_run_that_the_clock_ends_has_a_grid_of_its_end(shell, tmp_path):
     done = shell("gan", "2e-4", "2e-4", "0.5", tmp_path / "gan", *options)
     assert done.code == 0 and "time limit reached" in done.out
     record = read_record(tmp_path / "gan")
-    last = max(float(file.stem[6:]) for file in (tmp_path / "gan" / "samples").iterdir())
+    last = max(float(file.stem[6:]) for file in (tmp_path / "gan" / "samples").glob("epoch-*"))
     rows = read_log(tmp_path / "gan")
     assert last >= rows[-1]["epoch"] - 0.01
     assert record["sample_every"] < 100  # as in a run of default length
+
+
+def test_a_film_of_many_grids_shows_the_beginning_closely_and_ends_with_the_last():
+    for most in (20, 100):
+        assert films.densely_at_first(range(most), most) == [*range(most)]
+        chosen = films.densely_at_first(range(1500), most)
+        assert len(chosen) <= most and chosen[0] == 0 and chosen[-1] == 1499
+        assert chosen[1] <= 10 and sum(place < 150 for place in chosen) > 1.2 * most / 10
+    assert films.densely_at_first(range(1500), 100)[:5] == [0, 1, 2, 4, 6]
 
 
 # --- compare.py
@@ -603,7 +624,7 @@ def test_a_seed_without_a_log_does_not_blank_the_others_curves(runs, tmp_path):
         shutil.copytree(runs / name, tmp_path / name)
     (tmp_path / "gan-1" / "log.csv").unlink()
     group = [Run.read(tmp_path / name, name) for name in ("gan", "gan-1")]
-    assert len(page._curves(group)["d_loss"]["mean"]) == 3
+    assert len(page._curves(group)["d_loss"]["mean"]) == 6
 
 
 def test_the_picture_has_the_runs_own_samples_side_by_side(tool, runs, tmp_path):
@@ -682,6 +703,38 @@ def test_runs_without_a_common_epoch_are_shown_at_their_ends(tool, runs, tmp_pat
     assert done.code == 0, done.err
     with Image.open(tmp_path / "comparison.png") as picture:
         assert picture.height > 464
+
+
+def with_grids(*epochs):
+    return SimpleNamespace(frames=[(epoch, None) for epoch in epochs])
+
+
+def test_the_rows_of_the_picture_are_spread_over_the_run_and_not_filled_with_its_beginning():
+    import compare
+
+    early = (0.0011, 0.0085, 0.0171, 0.0342, 0.0683, 0.1366, 0.2732, 0.5464)
+    assert compare.common_epochs([with_grids(*early, *range(1, 41))] * 2) == [8, 16, 24, 32, 40]
+    assert compare.common_epochs([with_grids(*early, 1)] * 2) == [0.14, 0.27, 0.55, 1]
+    assert compare.common_epochs([with_grids(*early, 1, 2, 3)] * 2) == [0.55, 1, 2, 3]
+    other = with_grids(*early, 1, 2, 4, 8, 16, 41, 82)
+    assert compare.common_epochs([with_grids(*early, 1, 2, 4, 8, 16, 38, 76), other]) == [2, 4, 8, 16]
+    assert compare.common_epochs([with_grids(*early[:3]), with_grids(*early, 1)]) == [0.14, 0.27, 0.55, 1]
+    assert compare.common_epochs([with_grids()]) == []
+
+
+def test_the_slider_of_the_page_has_grids_from_the_whole_run(runs, tmp_path):
+    """Also where there are more than it holds, most of them early ones."""
+    from common.report import page
+
+    shutil.copytree(runs / "gan", tmp_path / "gan")
+    first = tmp_path / "gan" / "samples" / "epoch-0001.png"
+    early = [f"epoch-0000.{epoch:04d}.png" for epoch in range(1, 100)]
+    for name in [*early, *(f"epoch-{epoch:04d}.png" for epoch in range(4, 24))]:
+        shutil.copy(first, first.with_name(name))
+    run = Run.read(tmp_path / "gan", "gan")
+    most = page.FRAMES[1]
+    epochs = [frame["epoch"] for frame in page._frames(run, 1e9)]
+    assert len(epochs) <= most and epochs[0] == 0.0001 and epochs[-24:] == [0.0001, *range(1, 24)]
 
 
 def test_a_silent_run_is_not_called_running(tmp_path):

@@ -80,10 +80,12 @@ def refusing(change):
     """os.replace and its like, for what is not open."""
 
     def refuse_what_is_open(path, *others, **named):
-        place = os.path.realpath(os.path.join(f"/proc/self/fd/{named['dir_fd']}" if named.get("dir_fd") else "", path))
+        folder = f"/proc/self/fd/{named['dir_fd']}" if named.get("dir_fd") else ""
+        places = {os.path.realpath(os.path.join(folder, one)) for one in (path, *others)}  # also what is replaced
         for file in opened():
-            inside = file.startswith(f"{place}{os.sep}") and change.__name__ not in ("unlink", "remove", "rmdir")
-            if (file == place and not os.path.isdir(file)) or inside:
+            inside = any(file.startswith(f"{place}{os.sep}") for place in places)
+            inside = inside and change.__name__ not in ("unlink", "remove", "rmdir")
+            if (file in places and not os.path.isdir(file)) or inside:
                 raise PermissionError(13, "The process cannot access the file: it is being used", str(path))
         return change(path, *others, **named)
 

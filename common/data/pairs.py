@@ -17,6 +17,12 @@ from torch import Tensor
 KINDS = ("edges", "gray", "halves")
 DIRECTIONS = ("AtoB", "BtoA")
 SIDE_BY_SIDE = "side by side"
+SIDES = {  # A and B in words
+    SIDE_BY_SIDE: ("left sides", "right sides"),
+    "edges": ("edges", "images"),
+    "gray": ("gray images", "coloured ones"),
+    "halves": ("left halves", "images"),
+}
 EDGE = 0.25  # of an image's steepest slope: what is as steep is drawn as an edge
 
 
@@ -34,6 +40,12 @@ class Pairing:
     def side(self) -> int | None:
         """Which half of a picture of two is the input, 0 left or 1 right; None where pairs are made."""
         return DIRECTIONS.index(self.direction) if self.kind == SIDE_BY_SIDE else None
+
+    @property
+    def in_words(self) -> str:
+        """What is translated into what."""
+        A, B = SIDES[self.kind]
+        return f"{A} into {B}" if self.direction == "AtoB" else f"{B} into {A}"
 
     def channels(self, shape: tuple[int, int, int]) -> int:
         """Of one side of a pair, where what `load` found is of this shape (C, H, W)."""

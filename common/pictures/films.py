@@ -21,8 +21,8 @@ def evenly(things: Sequence[Any], most: int) -> list[Any]:
 
 def evenly_in_time(times: Sequence[float], most: int) -> list[int]:
     """The places of up to `most` of these times, in order: of each equal part of the way to the last, its latest."""
-    ends = (part / most * times[-1] for part in range(1, most + 1))
-    return sorted({max(0, bisect_right(times, end) - 1) for end in ends})
+    ends = (part * times[-1] / most for part in range(1, most))
+    return sorted({len(times) - 1, *(max(0, bisect_right(times, end) - 1) for end in ends)})
 
 
 def densely_at_first(things: Sequence[Any], most: int) -> list[Any]:

@@ -6,25 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from common.report.run import Run, is_stale, settings_of
-from common.scoring.columns import COLUMNS_OF_SCORES
-
-
-def title_of(name: str) -> str:
-    return COLUMNS_OF_SCORES[name].title
-
-
-def format_score(name: str, value: float | None, spread: float | None = None) -> str:
-    """A score as a table shows it, with ± its spread over seeds; a blank one is a dash."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    digits = COLUMNS_OF_SCORES[name].digits
-    return f"{value:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
-
-
-def shown(scores: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The columns that at least one of these has, in order."""
-    scores = list(scores)
-    return [name for name in COLUMNS_OF_SCORES if any(name in one for one in scores)]
+from common.scoring.columns import COLUMNS_OF_SCORES, format_score, shown
 
 
 def mean_and_spread(values: Iterable[float | None]) -> tuple[float | None, float | None]:

@@ -1,6 +1,8 @@
 """Every score there is, and how it is shown."""
 
-from typing import NamedTuple
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 
 class Column(NamedTuple):
@@ -32,3 +34,21 @@ COLUMNS_OF_SCORES = {
     "ssim": Column("SSIM", 3, 1, "structural similarity, at most 1"),
     "finds_own": Column("finds own", 3, 1, "share of outputs whose nearest truth, of up to 1,000, is their own"),
 }
+
+
+def title_of(name: str) -> str:
+    return COLUMNS_OF_SCORES[name].title
+
+
+def format_score(name: str, value: float | None, spread: float | None = None) -> str:
+    """A score as a table shows it, with ± its spread over seeds; a blank one is a dash."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    digits = COLUMNS_OF_SCORES[name].digits
+    return f"{value:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
+
+
+def shown(scores: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The columns that at least one of these has, in order."""
+    scores = list(scores)
+    return [name for name in COLUMNS_OF_SCORES if any(name in one for one in scores)]

@@ -2,19 +2,18 @@
 
 import contextlib
 import shlex
-from pathlib import Path
 
-from common.console import clock
+from common.console import clock, facts
 from common.pictures.films import gif
 from common.pictures.plots import curves
 from common.runs.finding import neighbours
 from common.runs.folder import frames
-from common.runs.names import AXES, FILM, GENERATOR, PLOT, SAMPLES
+from common.runs.names import AXES, FILM, GENERATOR, NO_CURVES, PLOT
 from common.runs.weights import sealed_weights
+from common.scoring.columns import format_score, shown, title_of
 from common.training.parts import Parts
-from common.training.progress import Progress
 
-NOT_DRAWN = ("collapsed", "kernel", "density", "class_kl", "smallest_class", "worst_class_coverage")  # in losses.png
+NOT_DRAWN = (*NO_CURVES, "kernel", "density", "class_kl", "smallest_class", "worst_class_coverage")  # in losses.png
 DRAWN_TOGETHER = (("precision", "recall", "coverage"), ("variety", "class_variety"))
 FRAMES, HURRIED_FRAMES = 100, 20  # of a film at most; a signal has 5 seconds
 
@@ -41,14 +40,39 @@ def panels_of(names: dict[str, None]) -> list[list[str]]:
     return [group for group in (losses, *apart, *groups) if group]
 
 
-def sum_up(path: Path, progress: Progress, end: str) -> None:
+def sum_up(parts: Parts, end: str, is_finished: bool) -> None:
     """What came of this start and how to go on from it, on standard output."""
-    lines = [
+    path, progress = parts.folder.path, parts.progress
+    title = (
         f"{path}: {end}, {progress.epochs:.4g} epochs, {progress.images:,} images in {clock(progress.seconds)}"
-        f" ({progress.images_per_second:,.0f} images/s); samples are in {path / SAMPLES}",
-        f"its scores: python evaluate.py {shlex.quote(str(path))}",
-    ]
-    if neighbours(path):
-        lines.append(f"beside its neighbours: python compare.py {shlex.quote(str(path.parent))}")
+        f" ({progress.images_per_second:,.0f} images/s)"
+    )
+    lines = facts(title, {**_results(parts), **_ways_on(parts, is_finished)})
     with contextlib.suppress(OSError, ValueError):  # standard output may be closed
         print("\n".join(line.replace("\n", "\\n") for line in lines), flush=True)
+
+
+def _results(parts: Parts) -> dict[str, str]:
+    """The scores of --evaluate-every that are in the log, and the pictures to look at."""
+    found, path = {}, parts.folder.path
+    for row in [row for row in parts.recorder.rows if shown([row])][-1:]:
+        scores = ", ".join(f"{title_of(name)} {format_score(name, row[name])}" for name in shown([row]))
+        found["scores"] = f"{scores} (epoch {row['epoch']:.4g})"
+    for _, file in frames(path)[-1:]:
+        found["last grid"] = shlex.quote(str(file))
+    if (path / FILM).exists():
+        found["film"] = shlex.quote(str(path / FILM))
+    return found
+
+
+def _ways_on(parts: Parts, is_finished: bool) -> dict[str, str]:
+    """Lines to type next."""
+    path = parts.folder.path
+    here, beside = (shlex.quote(str(folder)) for folder in (path, path.parent))
+    translates = "x" in parts.networks.sampled.takes
+    return {
+        "score it": f"python evaluate.py {here}",
+        **({"compare it": f"python compare.py {beside}"} if neighbours(path) else {}),
+        "sample it": f"python sample.py {here} {'--input photos/ results/' if translates else '64 grid.png'}",
+        "go on": "the same line with more --epochs or --images" if is_finished else "the same line",
+    }

@@ -10,6 +10,7 @@ from common.console import say
 from common.data.cache import point_caches_here
 from common.errors import Busy, Diverged, FolderError, Stopped
 from common.runs.folder import holds_a_run
+from common.training.beginning import introduction
 from common.training.checkpoints import Checkpoints
 from common.training.ending import leave_results, sum_up
 from common.training.observers import CollapseWatch, Evaluation, Grids
@@ -47,14 +48,14 @@ class Loop:
         self._take_possession()
         progress.start_the_clock()
         self._checkpoints.start_the_clock()
-        goes_on = self._prepared.record is not None
-        if goes_on and self._checkpoints.load():
+        if self._prepared.record is not None and self._checkpoints.load():
             self._parts.recorder.rewrite_the_log()
             self.grids.show_the_newest()
         self._parts.share.begin()
         self._record.begin(self._prepared)
         if not s.quiet:
-            say(f"{self._folder.path}: {self._prepared}" + f"; goes on after epoch {progress.whole_epochs}" * goes_on)
+            for line in introduction(self._prepared):
+                say(line)
         self._display.open()
         if not progress.looked:  # a signal broke off what was due at an epoch's end
             self._look()
@@ -149,7 +150,7 @@ class Loop:
         self._checkpoints.save()
         leave_results(self._parts, f"{self._prepared.script}.py on {self._parts.data.name}")
         self._record.write(state, message)
-        sum_up(self._folder.path, self._progress, said)
+        sum_up(self._parts, said, is_finished=state == "finished")
 
     def finish(self, step: int) -> None:
         """The script's `main` has ended, after so many batches: all of them, or it broke out of the loop.

@@ -25,8 +25,6 @@ from common.training.settling import end_if_finished, settle
 from common.training.share import Share
 from common.training.stopping import Stopping
 
-import torch
-
 
 @dataclass(frozen=True)
 class Prepared:
@@ -43,13 +41,6 @@ class Prepared:
     def settings_given(self) -> list[str]:
         """Of what stood on the line, what decides the run."""
         return sorted(self.given - FREE)
-
-    def __str__(self) -> str:
-        """What is trained on and where, as it is said at the start."""
-        data, threads = self.parts.data, torch.get_num_threads()
-        what = f"{data.name}, {len(data.images):,} images of {'x'.join(map(str, data.shape))}"
-        where = f"{self.parts.device}, {self.precision}, {threads} threads"
-        return f"{what}, {self.parts.progress.plan.epochs} epochs, {where}"
 
 
 def prepare(script: str, kind: type[Settings], given: Mapping[str, Any], stopping: Stopping) -> Prepared:

@@ -19,6 +19,8 @@ from common.training.stopping import Stopping
 import torch
 from torch import Tensor
 
+TELLING_STEPS = 32  # of which the first, slow one no longer decides how long a run seems to take
+
 
 class Recorder:
     """Adds up the figures of the steps, and writes a row of their means when that is due."""
@@ -108,7 +110,8 @@ class Display:
             left = max(0, min((p.plan.steps - p.step) * p.plan.batch_size / rate, self._stopping.seconds_left))
             figures = "  ".join(f"{name} {value:.4g}" for name, value in values.items() if name != "collapsed")
             done = f"{p.plan.epochs_as_text(p.step)}/{p.plan.epochs}"
-            say(f"epoch {done}  {figures}  {rate:,.0f} images/s  {clock(left)} left")
+            to_go = f"  {clock(left)} left" if p.step >= TELLING_STEPS else ""
+            say(f"epoch {done}  {figures}  {rate:,.0f} images/s{to_go}")
 
     def close(self) -> None:
         if self._bar is not None:
