@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from common import options
+from common.data.dataset import Part
 from common.errors import Done
 
 import hypothesis
@@ -284,7 +285,7 @@ LINES = st.one_of(st.lists(WORDS, max_size=9), st.lists(WORDS, max_size=6).map(l
 @hypothesis.given(line=LINES)
 def test_any_line_ends_with_a_documented_code_and_writes_nothing_when_refused(tmp_path_factory, line):
     """Whatever is typed. What would train is ended before its first step."""
-    from common.data import download
+    from common.data import download, registry
     from common.training import launch
 
     place = tmp_path_factory.getbasetemp() / "any-line"
@@ -301,7 +302,8 @@ def test_any_line_ends_with_a_documented_code_and_writes_nothing_when_refused(tm
         patch.setattr(sys, "stdout", streams[0])
         patch.setattr(sys, "stderr", streams[1])
         patch.setattr(download, "_fetch", lambda title, staging: "no network")
-        patch.setattr("sklearn.datasets.load_digits", digits)
+        for name in registry.PACKAGED:
+            patch.setitem(registry.PACKAGED, name, few_digits)
         with pytest.raises(SystemExit) as end:
             launch(nothing, options.Settings, "An example.")
     for stream in streams:
@@ -315,11 +317,9 @@ def test_any_line_ends_with_a_documented_code_and_writes_nothing_when_refused(tm
 
 
 @functools.cache
-def digits():
-    from sklearn.utils import Bunch
-
-    random = np.random.default_rng(0)
-    return Bunch(images=random.integers(0, 17, (300, 8, 8)).astype(float), target=np.arange(300) % 10)
+def few_digits():
+    images = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 1), dtype=np.uint8)
+    return Part(images, np.arange(300) % 10), None, tuple("0123456789")
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
