@@ -73,7 +73,9 @@ class Settings:
         "auto", "of the networks; auto takes bf16 where the hardware has it", choices=("auto", "bf16", "fp32")
     )
     threads: int | str | None = option(None, THREADS, thread_count)
-    sample_every: int | None = option(None, "epochs between grids of samples (default: about 40 in all)", whole())
+    sample_every: int | None = option(
+        None, "epochs between grids of samples, which come quicker at first (default: about 40 in all)", whole()
+    )
     evaluate_every: int | None = option(None, "epochs between scores in log.csv (default: none)", whole())
     checkpoint_every: float = option(60.0, "time between checkpoints (such as 60s, 5m)", duration)
     time_limit: float | None = option(None, "stop with a checkpoint after this time (such as 50m, 2h)", duration)

@@ -52,9 +52,10 @@ class Grids:
                 name: grid(draw(*self._inputs(n)), columns) for name, (draw, n, columns) in self._sheets.items()
             }
         folder, file = self._parts.folder, grid_name(p.plan.epochs_as_text(p.step))
-        for name, picture in pictures.items():
-            folder.write(f"{name}/{file}", png(picture))
-        folder.show(LATEST, png(pictures[SAMPLES]))
+        contents = {name: png(picture) for name, picture in pictures.items()}
+        for name, content in contents.items():
+            folder.write(f"{name}/{file}", content)
+        folder.show(LATEST, contents[SAMPLES])
         self._parts.recorder.board.add(p.step, {}, pictures[SAMPLES])
         self._drawn = p.step
 
