@@ -21,7 +21,7 @@ from typing import Any
 
 from common.console import guarded, say
 from common.errors import FolderError, Refusal
-from common.options import Parser, name_or_path, whole
+from common.options import THREADS, Parser, name_or_path, thread_count, whole
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -52,6 +52,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=whole(0, 2**32), default=0, help="of the noise (default: 0)")
     parser.add_argument("--data-root", type=name_or_path, help="folder with the named sets")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--threads", type=thread_count, help=THREADS)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser.parse_args(argv)
 
@@ -163,7 +164,12 @@ def _is_finite(value: float | None) -> bool:
 
 def main(arguments: argparse.Namespace) -> int:
     """Scores all runs that can be scored and prints them; returns the first refusal's exit code, or 0."""
+    from common.machine.load import Load
+
+    load = Load()  # while torch is being imported
+
     from common.data.cache import point_caches_here
+    from common.nn.threads import adapt
     from common.report.run import Run, names_of
     from common.report.tables import score_tables
     from common.runs.finding import find_runs
@@ -171,6 +177,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     keep_freed_memory()
     point_caches_here()
+    adapt(arguments.threads, load, "evaluate.py")
     folders = find_runs(arguments.runs)
     scorer = Scorer(arguments)
     code, scored = 0, []
