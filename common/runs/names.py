@@ -1,7 +1,5 @@
 """What the files of a run are called."""
 
-from common.scripts import HOME as HOME
-
 LOCK, RECORD, LOG = ".lock", "run.json", "log.csv"
 CHECKPOINT, PREVIOUS, GENERATOR = "checkpoint.pt", "checkpoint.prev.pt", "generator.safetensors"
 SCORES, NEAREST = "scores.json", "nearest.png"  # evaluate.py's
