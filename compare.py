@@ -162,7 +162,7 @@ def rows(runs: Sequence["Run"]) -> bytes:
 
 
 def common_epochs(runs: Sequence["Run"]) -> list[float]:
-    """Up to 5 of the epochs that all runs have a grid of: the last, and what comes at each fifth of the way to it.
+    """Up to 5 of the epochs that all runs have a grid of: the last, and what they have at each fifth of the shortest.
 
     A run that is not through its first epoch is not asked; where the others have none in common, what most have counts.
     """
@@ -173,8 +173,10 @@ def common_epochs(runs: Sequence["Run"]) -> list[float]:
     everywhere = set.intersection(*sets) if sets else set()
     if not everywhere:
         everywhere = {epoch for epochs in sets for epoch in epochs if sum(epoch in one for one in sets) > len(sets) / 2}
-    epochs = sorted(everywhere)
-    return [epochs[place] for place in evenly_in_time(epochs, MOST_ROWS)] if epochs else []
+    if not everywhere:
+        return []
+    epochs, end = sorted(everywhere), min(map(max, sets))
+    return [epochs[place] for place in evenly_in_time(epochs, MOST_ROWS, end)]
 
 
 def main_score(run: "Run", runs: Sequence["Run"]) -> str:

@@ -716,8 +716,10 @@ def test_the_rows_of_the_picture_are_spread_over_the_run_and_not_filled_with_its
     assert compare.common_epochs([with_grids(*early, *range(1, 41))] * 2) == [8, 16, 24, 32, 40]
     assert compare.common_epochs([with_grids(*early, 1)] * 2) == [0.14, 0.27, 0.55, 1]
     assert compare.common_epochs([with_grids(*early, 1, 2, 3)] * 2) == [0.55, 1, 2, 3]
+    stopped = [with_grids(*early, 1, 2, 5.65), with_grids(*early, 1, 2, 3, 5.92)]  # and a row of their ends
+    assert compare.common_epochs(stopped) == [1, 2]
     other = with_grids(*early, 1, 2, 4, 8, 16, 41, 82)
-    assert compare.common_epochs([with_grids(*early, 1, 2, 4, 8, 16, 38, 76), other]) == [2, 4, 8, 16]
+    assert compare.common_epochs([with_grids(*early, 1, 2, 4, 8, 16, 38, 76), other]) == [8, 16]
     assert compare.common_epochs([with_grids(*early[:3]), with_grids(*early, 1)]) == [0.14, 0.27, 0.55, 1]
     assert compare.common_epochs([with_grids()]) == []
 

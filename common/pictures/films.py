@@ -19,10 +19,10 @@ def evenly(things: Sequence[Any], most: int) -> list[Any]:
     return [things[round(i * (len(things) - 1) / (most - 1))] for i in range(most)]
 
 
-def evenly_in_time(times: Sequence[float], most: int) -> list[int]:
-    """The places of up to `most` of these times, in order: of each equal part of the way to the last, its latest."""
-    ends = (part * times[-1] / most for part in range(1, most))
-    return sorted({len(times) - 1, *(max(0, bisect_right(times, end) - 1) for end in ends)})
+def evenly_in_time(times: Sequence[float], most: int, end: float) -> list[int]:
+    """The places of up to `most` of these times, in order: the last, and the latest at each equal part of `end`."""
+    at = (part * end / most for part in range(1, most))
+    return sorted({len(times) - 1, *(max(0, bisect_right(times, time) - 1) for time in at)})
 
 
 def densely_at_first(things: Sequence[Any], most: int) -> list[Any]:

@@ -20,7 +20,7 @@ def sheet(heads: Sequence[Sequence[str]], rows: Sequence[tuple[str, Sequence[tup
 
     A cell is a picture, or what to say in its place, and a caption.
     """
-    big, small, margin, left = lettering(17), lettering(13), 12, 110
+    big, small, margin, left = lettering(17), lettering(13), 12, 124
     pictures = [[cell if not isinstance(cell, str) else None for cell, _ in cells] for _, cells in rows]
     widths = [max([p.width for p in column if p], default=200) for column in zip(*pictures, strict=True)]
     heights = [max([p.height for p in row if p], default=40) + 22 for row in pictures]

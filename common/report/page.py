@@ -44,7 +44,7 @@ def _frames(run: Run, bytes_for_it: float) -> list[dict[str, Any]]:
     last = _data_url(run, last_file)
     most = FRAMES[1] if last is None else min(FRAMES[1], max(FRAMES[0], int(bytes_for_it / len(last))))
     # The beginning is short on the slider, however many grids it has.
-    places = {0, *evenly_in_time([epoch for epoch, _ in run.frames], most - 1)}
+    places = {0, *evenly_in_time([epoch for epoch, _ in run.frames], most - 1, last_epoch)}
     sources = [(epoch, _data_url(run, file)) for epoch, file in (run.frames[place] for place in sorted(places)[:-1])]
     found = []
     for epoch, source in (*sources, (last_epoch, last)):
