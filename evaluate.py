@@ -141,7 +141,7 @@ class Scorer:
         """The set that --against names."""
         from common.scoring.evaluating import load_against, refuse_unfit
 
-        key = repr(["against", settings.image_size])
+        key = repr(["against", settings.image_size, settings.skip_broken])
         if key not in self._sets:
             self._sets[key] = load_against(self._arguments.against, settings)
         refuse_unfit(self._sets[key], record["dataset"], G)

@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 from common.errors import Refusal, described
 
+SAME_LINE = {False: "the same line", True: "the same line without --fresh"}  # goes on; by whether it has it
+
 
 def say(message: object) -> None:
     """One line on standard error, whatever is in a file's name."""

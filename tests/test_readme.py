@@ -29,7 +29,7 @@ def test_the_first_two_shell_blocks_install_and_train_and_test():
     for command in (trains, tests):
         assert "\n" not in command
         assert "pip install" in command
-    assert "gan.py 2e-4 2e-4 0.5 out/gan" in trains
+    assert "cgan.py" in trains and "--time-limit 60s" in trains
     assert tests.endswith("-m pytest -q")
 
 

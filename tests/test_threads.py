@@ -3,6 +3,8 @@
 import csv
 import math
 import os
+import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -10,14 +12,16 @@ from itertools import pairwise
 
 from common.errors import BadArgument
 from common.machine import load as machine
-from common.machine.cores import quota
+from common.machine import runs as machine_runs
+from common.machine.cores import allowed, quota
 from common.machine.load import Load, Reading
-from common.machine.runs import Times, is_a_run
+from common.machine.runs import OtherRuns, Times, _by_family, _from_the_kernel, is_a_run, times_of
 from common.nn import threads
-from common.nn.threads import Threads, chosen, fair_share, from_the_environment
+from common.nn.threads import Threads, adapt, asked_for, chosen, fair_share, from_the_environment
 from common.options import thread_count
 from common.runs.record import write_record
 
+import psutil
 import pytest
 import torch
 from conftest import HOME, RATES, command, record_of, wait_until
@@ -102,11 +106,11 @@ def test_a_quota_is_shared_and_load_outside_of_it_does_no_harm(cores, monkeypatc
 
 def test_a_new_run_has_what_the_machine_gives_within_a_quota(cores, monkeypatch):
     cores(8)
-    assert Threads(Replay(monkeypatch, reading())).number == 8
+    assert chosen(None, Replay(monkeypatch, reading())).number == 8
     monkeypatch.setattr(threads, "quota", lambda: 2.5)
-    assert Threads(Replay(monkeypatch, reading())).number == 2
+    assert chosen(None, Replay(monkeypatch, reading())).number == 2
     monkeypatch.setattr(threads, "quota", lambda: 0.5)
-    assert Threads(Replay(monkeypatch, reading())).number == 1
+    assert chosen(None, Replay(monkeypatch, reading())).number == 1
 
 
 # --- the quota of a container
@@ -176,16 +180,23 @@ def test_a_real_quota_is_found(tmp_path):
 def test_the_line_outranks_the_environment_and_that_the_checkpoint(cores, monkeypatch):
     cores(4)
     load = Replay(monkeypatch, reading())
-    assert chosen(None, load).number == 4
-    assert chosen(None, load, number=3, most=4).number == 3
+    assert chosen(asked_for(None), load).number == 4
+    assert chosen(asked_for(None), load, number=3, most=4).number == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert chosen(None, load, number=3, most=4).number == 2
-    assert chosen(1, load, number=3, most=4).number == 1
-    assert chosen("auto", load, number=3, most=4).number == 4
+    assert chosen(asked_for(None), load, number=3, most=4).number == 2
+    assert chosen(asked_for(1), load, number=3, most=4).number == 1
+    assert chosen(asked_for("auto"), load, number=3, most=4).number == 4
+
+
+def test_beside_a_gpu_the_number_does_not_follow_the_load(cores, monkeypatch):
+    cores(4)
+    own = chosen(None, Replay(monkeypatch, reading(others=4.0, waiting=4.0)), adapts=False)
+    assert looked(own, 6) == [4] * 6
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("", None), ("3", 3), (" 4 ", 4), ("4,2", 4), ("0", None), ("-1", None), ("many", None)]
+    ("text", "number"),
+    [("", None), ("3", 3), (" 4 ", 4), ("4,2", 4), *((odd, None) for odd in ("0", "-1", "many", "2000", "9" * 30))],
 )
 def test_what_the_variable_says(monkeypatch, text, number):
     monkeypatch.setenv("OMP_NUM_THREADS", text)
@@ -213,21 +224,41 @@ def looked(own, times):
 def test_a_starved_run_gives_threads_up_at_the_second_look(cores, monkeypatch):
     cores(2)
     load = Replay(monkeypatch, reading(), reading(others=1.0, waiting=0.9))
-    own = Threads(load)
+    own = chosen(None, load)
     assert [own.number, *looked(own, 3)] == [2, 2, 1, 1]
 
 
 def test_a_short_burst_changes_nothing(cores, monkeypatch):
     cores(2)
     burst = reading(others=1.0, waiting=0.9)
-    own = Threads(Replay(monkeypatch, reading(), burst, reading(), burst, reading()))
+    own = chosen(None, Replay(monkeypatch, reading(), burst, reading(), burst, reading()))
     assert looked(own, 8) == [2] * 8
+
+
+def test_threads_do_not_come_back_in_the_middle_of_starvation(cores, monkeypatch):
+    cores(4)
+    starved, free = reading(waiting=2.0), reading()
+    load = Replay(monkeypatch, *[free] * 5, starved, *[free] * 5, starved)
+    own = Threads(load, 2, 4)
+    assert looked(own, 11) == [2] * 11
+
+
+def test_a_tool_says_once_that_it_gives_threads_up(cores, monkeypatch, capfd):
+    cores(2)
+    monkeypatch.setattr(threads, "register_module_forward_pre_hook", lambda look: [look() for _ in range(40)])
+    starved, free = [reading(others=1.0, waiting=0.9)] * 2, [reading()] * 8
+    adapt(None, Replay(monkeypatch, reading(), *starved, *free, *starved, *free), "sample.py")
+    assert capfd.readouterr().err == (
+        "sample.py: too few cores are free: 1 thread in place of 2, until there are more (--threads 2 keeps 2)\n"
+    )
+    monkeypatch.setattr(threads, "register_module_forward_pre_hook", None)
+    adapt(2, Replay(monkeypatch, reading()), "sample.py")  # which has nothing to look at
 
 
 def test_threads_come_back_when_the_machine_has_been_free_for_a_while(cores, monkeypatch):
     cores(2)
     starved = reading(others=1.0, waiting=0.9)
-    own = Threads(Replay(monkeypatch, reading(), starved, starved, reading(others=1.0), reading(ours=1.0)))
+    own = chosen(None, Replay(monkeypatch, reading(), starved, starved, reading(others=1.0), reading(ours=1.0)))
     assert looked(own, 9) == [2, 1, 1, 1, 1, 1, 1, 1, 2]
 
 
@@ -240,7 +271,7 @@ def test_what_was_taken_back_in_vain_is_tried_ever_less_often(cores, monkeypatch
             self.now += self.seconds
             return reading(others=1.0, waiting=0.9) if own.number == 2 else reading(ours=1.0)
 
-    own = Threads(Replay(monkeypatch, reading()))
+    own = chosen(None, Replay(monkeypatch, reading()))
     own._load = Spoiler(monkeypatch, reading())
     numbers = looked(own, 1800)  # an hour
     raised = [i for i in range(1, len(numbers)) if numbers[i] > numbers[i - 1]]
@@ -251,7 +282,7 @@ def test_what_was_taken_back_in_vain_is_tried_ever_less_often(cores, monkeypatch
 
 def test_starvation_that_nobody_is_seen_to_cause_costs_one_thread_at_a_time(cores, monkeypatch):
     cores(4)
-    own = Threads(Replay(monkeypatch, reading(), reading(waiting=2.0)))
+    own = chosen(None, Replay(monkeypatch, reading(), reading(waiting=2.0)))
     assert looked(own, 11) == [4, 4, 4, 4, 3, 3, 3, 3, 3, 2, 2]
 
 
@@ -271,9 +302,9 @@ def test_a_run_that_goes_on_grows_no_further_than_it_was(cores, monkeypatch):
 
 def test_where_the_kernel_does_not_tell_waiting_less_time_than_asked_for_is_starvation(cores, monkeypatch):
     cores(2)
-    own = Threads(Replay(monkeypatch, reading(), reading(waiting=None, ours=1.1, others=0.9)))
+    own = chosen(None, Replay(monkeypatch, reading(), reading(waiting=None, ours=1.1, others=0.9)))
     assert looked(own, 2) == [2, 1]
-    own = Threads(Replay(monkeypatch, reading(), reading(waiting=None, ours=1.1, others=0.1)))
+    own = chosen(None, Replay(monkeypatch, reading(), reading(waiting=None, ours=1.1, others=0.1)))
     assert looked(own, 6) == [2] * 6  # it simply has less to do
 
 
@@ -295,7 +326,7 @@ def several(cores, monkeypatch, count, most, number, looks):
             return reading(runs=others, waiting=waiting, ours=mine, is_oldest=self.place == 0)
 
     monkeypatch.setattr(threads.time, "monotonic", lambda: Seen.now)
-    runs = [Threads(Seen(place), number=number[place], most=most) for place in range(count)]
+    runs = [Threads(Seen(place), number[place], most) for place in range(count)]
     history = []
     for _ in range(looks):
         Seen.now += 2.0
@@ -329,8 +360,51 @@ def test_runs_that_see_one_another_come_to_rest(cores, monkeypatch, most, number
 def test_a_run_is_told_by_its_command_line():
     assert is_a_run(["/usr/bin/python3.11", "-u", "/home/me/gan/wgan.py", "5e-5"])
     assert is_a_run(["python", "sample.py"])
+    assert is_a_run(["python", "-X", "dev", "-W", "ignore", "gan.py"])
     assert not is_a_run(["timeout", "60", "python", "gan.py"])  # whose child it is
     assert not is_a_run(["python", "-m", "pytest"]) and not is_a_run(["vim", "gan.py"]) and not is_a_run([])
+
+
+def test_a_run_and_what_is_called_like_it_count_once_and_this_process_not_at_all():
+    """A script that forks; and this process by the launcher that Windows' virtual environments have."""
+    own = os.getpid()
+    found = {own: (9.0, 20), 20: (8.0, 1), 30: (5.0, 1), 31: (6.0, 30), 32: (7.0, 31), 40: (4.0, 0)}
+    assert [(run.pid, run.began, run.pids) for run in _by_family(found)] == [(30, 5.0, (30, 31, 32)), (40, 4.0, (40,))]
+
+
+def test_processes_that_hide_or_end_are_no_runs(monkeypatch):
+    asked = []
+
+    def process(pid):
+        asked.append(pid)
+        raise (psutil.AccessDenied if pid == 1 else psutil.NoSuchProcess)(pid)
+
+    monkeypatch.setattr(psutil, "pids", lambda: [1, 2])
+    monkeypatch.setattr(psutil, "Process", process)
+    runs = OtherRuns()
+    assert runs.here() == [] and runs.here() == []
+    assert asked.count(1) == 1  # it will not say more the next time
+    assert times_of([10**9]).ran == {}
+
+
+def test_a_machine_that_shows_nothing_still_runs(monkeypatch):
+    def hidden(*_, **__):
+        raise PermissionError("/proc/stat")
+
+    for name in ("pids", "cpu_times", "boot_time", "Process"):
+        monkeypatch.setattr(psutil, name, hidden)
+    found = Load().read()
+    assert found.others == 0 and found.runs == () and found.is_oldest
+
+
+def test_a_kernel_that_keeps_no_waiting_times_is_not_believed(tmp_path, monkeypatch):
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "schedstat").write_text("0 0 0\n")
+    zeros = _from_the_kernel(tmp_path)
+    assert zeros == ({7: 0.0}, {7: 0.0})
+    monkeypatch.setattr(machine_runs, "_from_the_kernel", lambda tasks: zeros)
+    found = times_of([os.getpid()])
+    assert found.waited is None and found.ran[os.getpid()] > 0
 
 
 def test_time_is_counted_of_threads_that_are_there():
@@ -355,12 +429,19 @@ def test_other_runs_are_seen_and_what_they_want(tmp_path, monkeypatch):
     (tmp_path / "gan.py").write_text(BUSY)
     monkeypatch.setattr(machine, "YOUNG", 0.5)
     load = Load()
-    with subprocess.Popen([sys.executable, tmp_path / "gan.py"]) as other:
-        load.read()
-        young = load.read()
+    # Not a child of this process, which would be of its own family.
+    line = shlex.join([sys.executable, str(tmp_path / "gan.py")])
+    other = int(subprocess.check_output(["sh", "-c", f"{line} >/dev/null 2>&1 & echo $!"]))
+    try:
+        until = time.monotonic() + 10
+        while not (young := load.read()).runs and time.monotonic() < until:
+            time.sleep(0.01)
         time.sleep(1)
+        load.read()
+        time.sleep(0.5)
         found = load.read()
-        other.kill()
+    finally:
+        os.kill(other, signal.SIGKILL)
     assert math.inf in young.runs
     assert any(wanted == pytest.approx(1, abs=0.3) for wanted in found.runs), found
 
@@ -426,20 +507,20 @@ def test_a_starved_run_says_once_and_records_that_it_gives_threads_up(start, tmp
     def look(own):
         looks.append(own.number)
         if len(looks) in (10, 20, 30):
-            own._use(3 - own.number)
+            own.use(3 - own.number, 2)
             return True
         return False
 
     monkeypatch.setattr(Threads, "look", look)
     done = start("gan", *RATES["gan"], tmp_path / "run", "--dataset", "digits", "--epochs", 2)
-    assert done.err.count("other programs use the cores: 1 thread in place of 2") == 1
+    assert done.err.count("too few cores are free: 1 thread in place of 2") == 1
     changes = [{"step": 10, "threads": 1}, {"step": 20, "threads": 2}, {"step": 30, "threads": 1}]
     assert record_of(tmp_path / "run")["thread_changes"] == changes
     assert [row["threads"] for row in columns(tmp_path / "run")][-1] == "1"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core is all there is")
+@pytest.mark.skipif(len(allowed()) < 2, reason="one core is all there is")
 def test_a_run_beside_a_busy_process_gives_threads_up_and_takes_them_back(tmp_path):
     """Truly: a process that is busy on each core, for a while, beside a run that began alone."""
     env = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
@@ -451,16 +532,16 @@ def test_a_run_beside_a_busy_process_gives_threads_up_and_takes_them_back(tmp_pa
 
     with subprocess.Popen(line, env=env, stderr=subprocess.PIPE, text=True) as run:
         try:
-            wait_until(lambda: has(len(os.sched_getaffinity(0))), run)
-            busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in os.sched_getaffinity(0)]
+            wait_until(lambda: has(len(allowed())), run)
+            busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in allowed()]
             wait_until(lambda: has(1), run)
             for process in busy:
                 process.kill()
                 process.wait()
-            wait_until(lambda: has(len(os.sched_getaffinity(0))), run)
+            wait_until(lambda: has(len(allowed())), run)
         finally:
             run.terminate()
         said = run.stderr.read()
-    assert said.count("other programs use the cores") == 1
+    assert said.count("too few cores are free") == 1
     changes = [change["threads"] for change in record_of(folder)["thread_changes"]]
-    assert changes[-1] == len(os.sched_getaffinity(0)) and 1 in changes
+    assert changes[-1] == len(allowed()) and 1 in changes

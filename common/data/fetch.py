@@ -24,7 +24,7 @@ HOSTS = {  # that torchvision asks
     **{name: (urlsplit(folder).hostname,) for name, folder in WEIGHTS.items()},
 }
 PORTS = {"https": 443, "http": 80}  # torchvision tries both
-ANSWER_SECONDS = 2.0  # where there is a network, a connection stands in a tenth of it
+ANSWER_SECONDS = 3.0  # where there is a network, a connection stands in a tenth of it
 
 
 def reach(hosts: tuple[str, ...]) -> None:
@@ -54,7 +54,7 @@ def address_of(host: str, scheme: str) -> tuple[str | None, int]:
     if not proxy or proxy_bypass(host):
         return host, PORTS[scheme]
     parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    return parts.hostname, parts.port or PORTS[scheme]
+    return parts.hostname or host, parts.port or PORTS[scheme]
 
 
 def trouble_with(address: tuple[str | None, int]) -> str | None:

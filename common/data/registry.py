@@ -1,6 +1,7 @@
 """What `--dataset` may say, and who reads it."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from common.console import say
@@ -18,6 +19,9 @@ IDX_SETS = {
     "fashion-mnist": ("FashionMNIST", ("/usr/share/datasets/fashion-mnist",)),  # where Debian's package puts it
     "kmnist": ("KMNIST", ()),
 }
+GARMENTS = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+SYLLABLES = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+NAMES_OF_CLASSES = {"fashion-mnist": GARMENTS, "kmnist": SYLLABLES}
 PACKAGED = {"mnist-5k": packaged.read_mnist_5k, "digits": packaged.read_digits}
 NAMES = (*IDX_SETS, "stacked-mnist", "cifar10", *PACKAGED)
 FALLBACK = "mnist-5k"
@@ -42,7 +46,8 @@ def load(
         return hold_out(dataset, *read_folder(Path(dataset), image_size, skip_broken))
     train, test, classes = _named(dataset, data_root) if dataset in NAMES else _arrays(dataset)
     parts = [fit(dataset, part, image_size) if part else None for part in (train, test)]
-    return hold_out(dataset, *parts, classes)
+    # Named once all is read: earlier versions called these classes 0 to 9, and their runs go on.
+    return replace(hold_out(dataset, *parts, classes), classes=NAMES_OF_CLASSES.get(dataset, classes))
 
 
 def _holds_files(path: str) -> bool:

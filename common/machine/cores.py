@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path("/")
+MOST_THREADS = 1024  # that a process may have
 
 
 def allowed() -> frozenset[int]:
@@ -36,10 +37,11 @@ def _groups(root: Path) -> Iterator[Path]:
     """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
+    except (OSError, ValueError):
         return
     for line in lines:
-        _, controllers, path = line.split(":", 2)
+        _, _, about = line.partition(":")
+        controllers, _, path = about.partition(":")
         if controllers and "cpu" not in controllers.split(","):
             continue
         mounts = [controllers, "cpu", "cpu,cpuacct", "cpuacct,cpu"] if controllers else ["", "unified"]

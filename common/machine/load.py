@@ -1,6 +1,5 @@
 """What the machine does, and what that leaves for this process."""
 
-import contextlib
 import math
 import os
 import time
@@ -8,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from common.machine.cores import allowed, quota
-from common.machine.runs import OtherRuns, Times, age, times_of
+from common.machine.runs import OtherRuns, Run, Times, times_of
 
 import psutil
 
@@ -32,14 +31,14 @@ class _Moment:
     busy: float  # seconds that the cores have worked
     ours: float  # seconds of them for this process and its children
     own: Times
-    runs: dict[psutil.Process, Times]
+    runs: dict[Run, Times]
 
 
 class Load:
     """Reads what has happened since it was made, or since the last reading."""
 
     def __init__(self) -> None:
-        self._runs, self._cores, self._began = OtherRuns(), allowed(), psutil.Process().create_time()
+        self._runs, self._cores, self._began = OtherRuns(), allowed(), _beginning()
         self._last = self._moment()
 
     @property
@@ -56,23 +55,28 @@ class Load:
         for run, times in now.runs.items():
             ran, waiting = times.since(last.runs.get(run, times))
             others -= ran
-            is_known = run in last.runs and age(run) > YOUNG
+            is_known = run in last.runs and run.age > YOUNG
             wanted.append((ran + (waiting or 0.0)) / seconds if is_known else math.inf)
         return Reading(
             ours=(now.ours - last.ours) / seconds,
             waiting=None if waited is None else waited / seconds,
             others=max(0.0, others / seconds),
             runs=tuple(wanted),
-            is_oldest=all(self._began < run.create_time() for run in now.runs),
+            is_oldest=all(self._began < run.began for run in now.runs),
         )
 
     def _moment(self) -> _Moment:
-        spent, runs = os.times(), {}
-        for run in self._runs.here():
-            with contextlib.suppress(OSError, psutil.Error):  # it has just ended
-                runs[run] = times_of(run.pid)
+        spent, runs = os.times(), {run: times_of(run.pids) for run in self._runs.here()}
         ours = spent.user + spent.system + spent.children_user + spent.children_system
-        return _Moment(time.monotonic(), _busy(self._cores), ours, times_of(os.getpid()), runs)
+        return _Moment(time.monotonic(), _busy(self._cores), ours, times_of([os.getpid()]), runs)
+
+
+def _beginning() -> float:
+    """When this process began, as time.time() says; now, where that is hidden."""
+    try:
+        return psutil.Process().create_time()
+    except (psutil.Error, OSError):
+        return time.time()
 
 
 def _busy(cores: Iterable[int]) -> float:
@@ -82,12 +86,12 @@ def _busy(cores: Iterable[int]) -> float:
     """
     try:
         each = psutil.cpu_times(percpu=True)
-    except OSError:  # hidden from this container
+    except (psutil.Error, OSError):  # hidden from this container
         return 0.0
     polite = hasattr(os, "nice") and os.nice(0) > 0
-    kinds = ("user", "system", "irq", "softirq", "steal", "interrupt", "dpc") + (("nice",) if polite else ())
-    mine = [each[core] for core in cores if core < len(each)]
-    return sum(getattr(one, kind, 0.0) for one in mine or each for kind in kinds)
+    kinds = ("user", "system", "irq", "softirq", "steal") + (("nice",) if polite else ())
+    mine = [each[core] for core in cores] if max(cores) < len(each) else each  # some are hidden, or switched off
+    return sum(getattr(one, kind, 0.0) for one in mine for kind in kinds)
 
 
 def room(reading: Reading) -> float:

@@ -1,8 +1,8 @@
 """How many threads the networks are computed with: a decision, not torch's default.
 
 The threads of a parallel region wait for the slowest of them. Where another program holds one's core, all of them do:
-on two cores beside a busy process, `dcgan.py` in bf16 falls from 2,100 images a second to 73; with one thread it makes
-1,080.
+on two cores beside a busy process, `dcgan.py` in bf16 falls from 2,289 images a second to 23; with one thread it makes
+1,402.
 """
 
 import math
@@ -11,7 +11,7 @@ import re
 import time
 
 from common.console import say
-from common.machine.cores import allowed, quota
+from common.machine.cores import MOST_THREADS, allowed, quota
 from common.machine.load import Load, Reading, room
 
 import torch
@@ -36,7 +36,8 @@ def bearable(threads: int) -> float:
 def fair_share(reading: Reading, most: int, slack: float = 1.0) -> int:
     """The most threads, up to `most`, that leave every other run as many, or what it wants if that is less.
 
-    `slack` scales what is bearable.
+    Others may take what is bearable times `slack`: less of it is asked of cores that are to be taken back, so that they
+    need not be given up again at once.
     """
     cores = room(reading)
     for threads in range(most, 1, -1):
@@ -46,32 +47,55 @@ def fair_share(reading: Reading, most: int, slack: float = 1.0) -> int:
 
 
 def from_the_environment() -> int | None:
-    """What OMP_NUM_THREADS says, or None where it says nothing that OpenMP would understand."""
+    """What OMP_NUM_THREADS says, or None where it says nothing that OpenMP could follow."""
     first = re.match(r"\s*\+?(\d+)\s*(,|$)", os.environ.get("OMP_NUM_THREADS", ""))
-    return int(first[1]) or None if first else None
+    return int(first[1]) if first and 0 < int(first[1]) <= MOST_THREADS else None
 
 
-def chosen(asked: int | str | None, load: Load, number: int | None = None, most: int | None = None) -> "Threads":
-    """The threads of a program by what its line says (a number, "auto" or nothing), else by OMP_NUM_THREADS.
+def asked_for(on_the_line: int | str | None) -> int | str | None:
+    """A number or "auto" as the line says, else a number that OMP_NUM_THREADS says, else None."""
+    return on_the_line or from_the_environment()
 
-    Where neither says anything a run that goes on has `number` of them, and may grow to `most`.
+
+def chosen(
+    asked: int | str | None, load: Load, number: int | None = None, most: int | None = None, adapts: bool = True
+) -> "Threads":
+    """The threads of a program that is asked for a number, "auto" or nothing in particular.
+
+    Asked for nothing, a run that goes on has `number` of them and may grow to `most`. `adapts` is whether the number
+    matters so much that it changes with the load: not where a GPU computes.
     """
-    asked = asked or from_the_environment()
+    if isinstance(asked, int):
+        return Threads(load, asked, asked, is_fixed=True)
     if asked is None and number is not None:
-        return Threads(load, number=number, most=most)
-    return Threads(load, fixed=asked if isinstance(asked, int) else None)
+        return Threads(load, number, most or number, is_fixed=not adapts)
+    most = of_the_machine()
+    return Threads(load, at_the_start(load, most) if adapts else most, most, is_fixed=not adapts)
+
+
+def of_the_machine() -> int:
+    """What a process alone on this machine has best: torch's own number, within the cores and quota there are."""
+    own = torch.get_num_threads() if from_the_environment() is None else len(allowed())
+    return max(1, min(own, len(allowed()), MOST_THREADS, math.floor(min(quota(), own) + 0.01)))
+
+
+def at_the_start(load: Load, most: int) -> int:
+    """A new program's fair share."""
+    time.sleep(max(0.0, FIRST_LOOK - load.seconds))
+    return fair_share(load.read(), most)
 
 
 def adapt(asked: int | str | None, load: Load, program: str) -> None:
-    """For a tool: its threads by what was asked for, and by `look` whenever a network computes something."""
-    threads = chosen(asked, load)
-    said: list[str] = []
+    """For a tool: its threads by what its line says, and by `look` whenever a network computes something."""
+    threads = chosen(asked_for(asked), load)
+    is_said = False
 
     def look(*_: object) -> None:
+        nonlocal is_said
         before = threads.number
-        if threads.look() and threads.number < before and not said:
-            said.append(given_up(before, threads.number))
-            say(f"{program}: {said[0]}")
+        if threads.look() and threads.number < before and not is_said:
+            is_said = True
+            say(f"{program}: {given_up(before, threads.number)}")
 
     if not threads.is_fixed:
         register_module_forward_pre_hook(look)
@@ -84,45 +108,27 @@ def counted(threads: int) -> str:
 def given_up(before: int, now: int) -> str:
     """What is said of it."""
     return (
-        f"other programs use the cores: {counted(now)} in place of {before} until they are free again"
+        f"too few cores are free: {counted(now)} in place of {before}, until there are more"
         f" (--threads {before} keeps {before})"
     )
-
-
-def of_the_machine() -> int:
-    """What a process alone on this machine has best: torch's own number, within the cores and quota there are."""
-    own = torch.get_num_threads() if from_the_environment() is None else len(allowed())
-    return max(1, min(own, len(allowed()), math.floor(min(quota(), own) + 0.01)))
 
 
 class Threads:
     """The number of this process's threads, which `look` adapts to what others leave of the machine.
 
-    `number`, and `most` to which it may grow, are those of a run that goes on; without them both are found by looking.
-    `fixed` never changes.
+    It never falls below 1 nor grows beyond `most`; a fixed one stays.
     """
 
-    def __init__(self, load: Load, fixed: int | None = None, number: int | None = None, most: int | None = None):
-        self._load, self.is_fixed, self._is_kept = load, fixed is not None, number is not None
+    def __init__(self, load: Load, number: int, most: int, is_fixed: bool = False):
+        self._load, self.number, self.most, self.is_fixed = load, number, most, is_fixed
         self._starved = 0  # looks in a row
         self._free_since: float | None = None  # by time.monotonic()
         self._taken_back, self._patience = -math.inf, PATIENCE
-        self.most = fixed or most or number or of_the_machine()
-        self.number = fixed or number or self._at_the_start()
-        torch.set_num_threads(self.number)
+        torch.set_num_threads(number)
 
-    def _at_the_start(self) -> int:
-        time.sleep(max(0.0, FIRST_LOOK - self._load.seconds))
-        return fair_share(self._load.read(), self.most)
-
-    def go_on(self, number: int, most: int) -> None:
-        """As the checkpoint says, where neither line nor environment says more."""
-        if self._is_kept:
-            self.most = most
-            self._use(number)
-
-    def _use(self, number: int) -> None:
-        self.number = number
+    def use(self, number: int, most: int) -> None:
+        """From now on so many."""
+        self.number, self.most = number, most
         torch.set_num_threads(number)
 
     def look(self) -> bool:
@@ -133,6 +139,8 @@ class Threads:
         self._starved = self._starved + 1 if self._is_starved(reading) else 0
         if self._starved >= STARVED_LOOKS:
             self._give_up(reading)
+        elif self._starved:
+            self._free_since = None
         else:
             self._take_back(reading)
         return self.number != before
@@ -155,7 +163,7 @@ class Threads:
         was_vain = time.monotonic() - self._taken_back < VAIN * self._patience
         self._patience = min(2 * self._patience, MOST_PATIENCE) if was_vain else PATIENCE
         self._starved, self._free_since = 0, None
-        self._use(share)
+        self.use(share, self.most)
 
     def _take_back(self, reading: Reading) -> None:
         """What has been free for long enough, shared with the other runs, which may be about to take it as well."""
@@ -172,4 +180,4 @@ class Threads:
             self._free_since = now
         if now - self._free_since >= self._patience:
             self._free_since, self._taken_back = None, now
-            self._use(self.number + more)
+            self.use(self.number + more, self.most)

@@ -5,6 +5,8 @@ import math
 import re
 from collections.abc import Callable
 
+from common.machine.cores import MOST_THREADS
+
 
 def number(
     above: float = -math.inf, least: float = -math.inf, below: float = math.inf, most: float = math.inf
@@ -51,7 +53,7 @@ def whole(least: int = 1, most: int = 2**40) -> Callable[[str], int]:
 
 def thread_count(text: str) -> int | str:
     """A number of threads, or 'auto'."""
-    return text.strip() if text.strip() == "auto" else whole(1, 1024)(text)
+    return text.strip() if text.strip() == "auto" else whole(1, MOST_THREADS)(text)
 
 
 def duration(text: str) -> float:

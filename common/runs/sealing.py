@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from common.machine.cores import MOST_THREADS
+
 # What is read of a record without looking first, and of what kind it is.
 RECORDED = {"script": str, "state": str, "settings": dict, "given": list, "dataset": dict, "device": str}
 RECORDED |= {"precision": str, "threads": int, "epochs": int, "sample_every": int, "started": str, "message": str}
@@ -36,5 +38,6 @@ def check_record(record: Any) -> None:
             raise ValueError(f"its {name} is no {kind.__name__}")
     if not all(isinstance(record["dataset"][name], kind) for name, kind in OF_THE_DATASET.items()):
         raise ValueError("its dataset is none")
-    if not all(isinstance(n, int) and 0 < n <= 1024 for n in (record["threads"], record.get("most_threads", 1))):
+    threads = (record["threads"], record.get("most_threads", 1))
+    if not all(isinstance(number, int) and 0 < number <= MOST_THREADS for number in threads):
         raise ValueError("its threads make no sense")

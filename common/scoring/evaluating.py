@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.data.dataset import Dataset
-from common.data.registry import load
+from common.data.registry import NAMES_OF_CLASSES, load
 from common.errors import DataError
 from common.options import Settings
 from common.scoring.evaluator import Evaluator
@@ -39,5 +39,6 @@ def refuse_unfit(against: Dataset, own: Mapping[str, Any], G: nn.Module) -> None
     if list(against.shape) != list(own["shape"]):
         theirs, ours = ("x".join(map(str, shape)) for shape in (against.shape, own["shape"]))
         raise DataError(f"--against {against.name}: its images are {theirs}, those of the run {ours}")
-    if "y" in G.takes and list(against.classes) != list(own["classes"]):
+    classes = NAMES_OF_CLASSES.get(own["name"], own["classes"])  # an earlier version may have called them otherwise
+    if "y" in G.takes and list(against.classes) != list(classes):
         raise DataError(f"--against {against.name}: its classes are not those that the run's generator takes")

@@ -2,9 +2,8 @@
 
 import shlex
 
-from common.console import clock, facts
+from common.console import SAME_LINE, clock, facts
 from common.data.dataset import Dataset
-from common.nn.threads import counted
 from common.runs.names import LATEST
 from common.training.preparation import Prepared
 
@@ -19,7 +18,7 @@ def introduction(run: Prepared) -> list[str]:
     """The data, the machine and the length, where to look and how to stop, a line each."""
     parts, progress = run.parts, run.parts.progress
     path, plan = parts.folder.path, progress.plan
-    how = "begins" if run.record is None else f"goes on after epoch {progress.epochs:.4g}"
+    how = f"goes on after epoch {plan.epochs_as_text(progress.step)}" if progress.step else "begins"
     length = f"{plan.epochs:,} epoch{'s' * (plan.epochs > 1)} (times through the training images),"
     length += f" {plan.steps * plan.batch_size:,} images in all"
     if parts.settings.time_limit is not None:
@@ -28,10 +27,10 @@ def introduction(run: Prepared) -> list[str]:
         f"{path}: {run.script}.py {how}",
         {
             "data": _data(run),
-            "machine": f"{_device(parts.device)}, {counted(parts.share.number)}, {BITS[run.precision]}",
+            "machine": f"{_device(parts.device)}, {parts.share.in_words}, {BITS[run.precision]}",
             "length": length,
             "watch": f"{shlex.quote(str(path / LATEST))}, always the newest samples",
-            "stop": "Ctrl-C, which saves first; the same line goes on from there",
+            "stop": f"Ctrl-C, which saves first; {SAME_LINE[parts.settings.fresh]} goes on from there",
         },
     )
 

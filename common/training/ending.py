@@ -3,7 +3,7 @@
 import contextlib
 import shlex
 
-from common.console import clock, facts
+from common.console import SAME_LINE, clock, facts
 from common.pictures.films import gif
 from common.pictures.plots import curves
 from common.runs.finding import neighbours
@@ -74,5 +74,5 @@ def _ways_on(parts: Parts, is_finished: bool) -> dict[str, str]:
         "score it": f"python evaluate.py {here}",
         **({"compare it": f"python compare.py {beside}"} if neighbours(path) else {}),
         "sample it": f"python sample.py {here} {'--input photos/ results/' if translates else '64 grid.png'}",
-        "go on": "the same line with more --epochs or --images" if is_finished else "the same line",
+        "go on": SAME_LINE[parts.settings.fresh] + " with more --epochs or --images" * is_finished,
     }

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import NoReturn
 
-from common.console import say
+from common.console import SAME_LINE, say
 from common.data.cache import point_caches_here
 from common.errors import Busy, Diverged, FolderError, Stopped
 from common.runs.folder import holds_a_run
@@ -134,7 +134,7 @@ class Loop:
     def _stop(self, why: str, code: int) -> NoReturn:
         self._end("stopped", why, said=why)
         done = f"epoch {self._progress.epochs:.1f} of {self._progress.plan.epochs} is saved"
-        raise Stopped(f"{self._folder.path}: {why}, {done}; the same line goes on", code)
+        raise Stopped(f"{self._folder.path}: {why}, {done}; {SAME_LINE[self._parts.settings.fresh]} goes on", code)
 
     def _diverge(self, what: str) -> NoReturn:
         message = f"diverged in epoch {max(1, math.ceil(self._progress.epochs))}: {what}"

@@ -10,7 +10,7 @@ from common.errors import DataError
 from common.machine.load import Load
 from common.nn.device import resolve_device, resolve_precision
 from common.nn.randomness import Randomness
-from common.nn.threads import chosen
+from common.nn.threads import asked_for, chosen
 from common.options import FREE, Settings
 from common.runs.checkpoint import CheckpointFiles
 from common.runs.folder import RunFolder, holds_a_run
@@ -74,7 +74,9 @@ def _prepare(
     randomness, progress = Randomness(device), Progress(plan)
     randomness.seed(s.seed)
     had = (record["threads"], record.get("most_threads")) if record else (None, None)
-    share = Share(chosen(s.threads, load, *had), progress, folder.path, had[0], adapts=device.type == "cpu")
+    asked = asked_for(s.threads)
+    threads = chosen(asked, load, *had, adapts=device.type == "cpu")
+    share = Share(threads, progress, folder.path, had[0], is_asked=asked is not None)
     networks = Networks(script, device, precision, s.ema, step=lambda: progress.step)
     recorder = Recorder(folder, progress, networks, device)
     batches = Batches(data, s.batch_size, device, s.flip, s.seed)

@@ -8,21 +8,28 @@ from common.console import say
 from common.nn.threads import Threads, counted, given_up
 from common.training.progress import Progress
 
+KEPT = 1000  # changes; of a longer history the newest
+
 
 class Share:
     """Part of every checkpoint: a run goes on with the threads that it had, unless its line or environment says more.
 
-    `before` is what an earlier start had; `adapts` is whether it is threads that networks are computed with.
+    `before` is what an earlier start had, `is_asked` whether line or environment ask for something.
     """
 
-    def __init__(self, threads: Threads, progress: Progress, path: Path, before: int | None, adapts: bool):
+    def __init__(self, threads: Threads, progress: Progress, path: Path, before: int | None, is_asked: bool):
         self._threads, self._progress, self._path, self._before = threads, progress, path, before
-        self._adapts, self._is_said = adapts, False
+        self._is_asked, self._is_said = is_asked, False
         self.changes: list[dict[str, int]] = []  # from which step on there were how many threads
 
     @property
     def number(self) -> int:
         return self._threads.number
+
+    @property
+    def in_words(self) -> str:
+        most = self._threads.most
+        return counted(self.number) + f" (of {most}: too few cores are free)" * (self.number < most)
 
     def begin(self) -> None:
         """Notes and says a number that is not that of the start before."""
@@ -33,7 +40,7 @@ class Share:
     def look(self) -> bool:
         """Between two steps; whether the number has changed. When threads are first given up, that is said."""
         before = self.number
-        if not self._adapts or not self._threads.look():
+        if not self._threads.look():
             return False
         self._note()
         if self.number < before and not self._is_said:
@@ -42,7 +49,7 @@ class Share:
         return True
 
     def _note(self) -> None:
-        self.changes.append({"step": self._progress.step, "threads": self.number})
+        self.changes = [*self.changes[1 - KEPT :], {"step": self._progress.step, "threads": self.number}]
 
     @property
     def about(self) -> dict[str, Any]:
@@ -54,4 +61,5 @@ class Share:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._before, self.changes = state["number"], list(state["changes"])
-        self._threads.go_on(state["number"], state["most"])
+        if not self._is_asked:
+            self._threads.use(state["number"], state["most"])
