@@ -372,6 +372,12 @@ def test_a_run_and_what_is_called_like_it_count_once_and_this_process_not_at_all
     assert [(run.pid, run.began, run.pids) for run in _by_family(found)] == [(30, 5.0, (30, 31, 32)), (40, 4.0, (40,))]
 
 
+def test_a_run_with_a_child_more_is_the_same_run():
+    alone, with_a_child = ({30: (5.0, 1), **more} for more in ({}, {31: (6.0, 30)}))
+    before, now = (_by_family({os.getpid(): (9.0, 20), **found}) for found in (alone, with_a_child))
+    assert before == now and before[0].pids != now[0].pids
+
+
 def test_processes_that_hide_or_end_are_no_runs(monkeypatch):
     asked = []
 

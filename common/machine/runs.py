@@ -6,9 +6,10 @@ import math
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from common.machine.cores import allowed
 from common.scripts import HOME
 
 import psutil
@@ -88,7 +89,7 @@ class Run:
 
     pid: int
     began: float  # as time.time() says
-    pids: tuple[int, ...]
+    pids: tuple[int, ...] = field(compare=False)  # a child more makes no other run
 
     @property
     def age(self) -> float:
@@ -113,9 +114,9 @@ class OtherRuns:
         for pid in pids - self._known.keys() - {os.getpid()}:
             try:
                 process = psutil.Process(pid)
-                about, line = (process.create_time(), process.ppid()), process.cmdline()
-                about = about if is_a_run(line) and _shares_a_core(process) else None
-                is_settled = time.time() - process.create_time() > SETTLED
+                began = process.create_time()
+                is_ours = is_a_run(process.cmdline()) and _shares_a_core(process)
+                about, is_settled = (began, process.ppid()) if is_ours else None, time.time() - began > SETTLED
             except psutil.AccessDenied:
                 about, is_settled = None, True
             except (psutil.Error, OSError):  # it has just ended
@@ -140,6 +141,4 @@ def _by_family(found: dict[int, tuple[float, int]]) -> list[Run]:
 
 
 def _shares_a_core(process: psutil.Process) -> bool:
-    if not hasattr(process, "cpu_affinity"):
-        return True
-    return bool(set(process.cpu_affinity()) & set(psutil.Process().cpu_affinity()))
+    return not hasattr(process, "cpu_affinity") or not allowed().isdisjoint(process.cpu_affinity())

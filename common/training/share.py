@@ -57,9 +57,9 @@ class Share:
         return {"threads": self.number, "most_threads": self._threads.most, "thread_changes": self.changes}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"number": self.number, "most": self._threads.most, "changes": list(self.changes)}
+        return {"number": self.number, "most": self._threads.most, "changes": self.changes}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._before, self.changes = state["number"], list(state["changes"])
+        self._before, self.changes = state["number"], state["changes"]
         if not self._is_asked:
             self._threads.use(state["number"], state["most"])
