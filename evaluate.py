@@ -131,7 +131,7 @@ class Scorer:
         dataset = record["dataset"]
         key = repr([dataset["fingerprint"], settings.image_size, str(settings.pairing(dataset["name"]))])
         if key not in self._sets:
-            real = load_for(settings, dataset["name"])
+            real = load_for(settings, dataset["name"], dataset.get("reading", 1))
             if real.fingerprint != dataset["fingerprint"]:
                 say(f"{real.name}: its training images are not those that the run was trained on")
             self._sets[key] = real

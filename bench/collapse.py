@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from common.data.reading import Reading
 from common.data.registry import load
 from common.options import Parser
 from common.runs.log import read_log
@@ -38,7 +39,7 @@ def main() -> int:
     parser.add_argument("--dataset", default="digits", help="a set with labels (default: digits)")
     parser.add_argument("--data-root", help="folder with the named sets")
     arguments = parser.parse_args()
-    real = load(arguments.dataset, arguments.data_root)
+    real = load(arguments.dataset, Reading(arguments.data_root))
     watch, chance = Watch(real, 1, 0), np.random.default_rng(0)
     print(f"{real.name}: least, median, most; a collapse below {LEAST}")
     classes = range(len(real.classes))

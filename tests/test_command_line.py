@@ -108,7 +108,7 @@ def test_an_unknown_data_set(start, folder):
 
 
 def test_a_named_set_that_is_not_there(start, folder, tmp_path, monkeypatch):
-    from common.data import download
+    from common.data.named import download
 
     monkeypatch.setattr(download, "_fetch", lambda title, staging: "no network")
     root = tmp_path / "root"
@@ -285,7 +285,8 @@ LINES = st.one_of(st.lists(WORDS, max_size=9), st.lists(WORDS, max_size=6).map(l
 @hypothesis.given(line=LINES)
 def test_any_line_ends_with_a_documented_code_and_writes_nothing_when_refused(tmp_path_factory, line):
     """Whatever is typed. What would train is ended before its first step."""
-    from common.data import download, registry
+    from common.data import registry
+    from common.data.named import download
     from common.training import launch
 
     place = tmp_path_factory.getbasetemp() / "any-line"

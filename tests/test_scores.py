@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common import sampling
-from common.data import download, registry
+from common.data import registry
 from common.data.dataset import Dataset
+from common.data.named import download
 from common.data.pairs import Pairing
+from common.data.reading import Reading
 from common.data.registry import load
 from common.errors import DataError, FolderError
 from common.nn.pixels import floats
@@ -365,7 +367,7 @@ def test_the_evaluator_is_what_the_settings_say_of_pairs():
         def pairing(self, dataset):
             return Pairing("edges" if dataset == "digits" else "gray", "BtoA")
 
-    real, given = load("digits", image_size=32), {"lr_g": 1, "lr_d": 1, "momentum": 0, "folder": ""}
+    real, given = load("digits", Reading(image_size=32)), {"lr_g": 1, "lr_d": 1, "momentum": 0, "folder": ""}
     found = evaluator_for(Translating(**given), real, 20, features="pca")
     assert isinstance(found, PairEvaluator) and found.count == 20
     assert found.about["features"]["name"] == "pixels, edges BtoA"

@@ -5,6 +5,7 @@ import shutil
 from common.data import pairs, registry
 from common.data.loading import load_for
 from common.data.pairs import DIRECTIONS, KINDS, SIDE_BY_SIDE, Pairing, jitter, make, pairing
+from common.data.reading import Reading
 from common.errors import BadArgument, DataError
 from common.options import Settings
 from pix2pix import PatchGAN, UNet
@@ -124,7 +125,7 @@ def test_jitter_crops_a_larger_image_and_mirrors_half_of_them_left_to_right():
 
 @pytest.fixture(scope="module")
 def facades(real_data):
-    return pairs.load(str(real_data / "facades"), Pairing(SIDE_BY_SIDE), image_size=64)
+    return pairs.load(str(real_data / "facades"), Pairing(SIDE_BY_SIDE), Reading(image_size=64))
 
 
 def test_the_left_half_of_a_real_pair_comes_first(facades, real_data):
@@ -171,12 +172,12 @@ def test_test_is_held_out_where_there_is_no_val_and_a_zip_reads_as_its_folder(tm
     write_pictures(tmp_path / "set" / "test", 3, size=(40, 20), seed=1)
     shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path / "set")
     folder, archive = (
-        pairs.load(str(tmp_path / name), Pairing(SIDE_BY_SIDE), image_size=32) for name in ("set", "set.zip")
+        pairs.load(str(tmp_path / name), Pairing(SIDE_BY_SIDE), Reading(image_size=32)) for name in ("set", "set.zip")
     )
     assert folder.images.shape == (5, 6, 32, 32) and folder.held_out.shape == (3, 6, 32, 32)
     assert folder.fingerprint == archive.fingerprint
     write_pictures(tmp_path / "set" / "val", 2, size=(40, 20), seed=2)
-    assert len(pairs.load(str(tmp_path / "set"), Pairing(SIDE_BY_SIDE), image_size=32).held_out) == 2
+    assert len(pairs.load(str(tmp_path / "set"), Pairing(SIDE_BY_SIDE), Reading(image_size=32)).held_out) == 2
 
 
 def test_pairs_side_by_side_are_of_256_pixels_unless_told(tmp_path):
@@ -252,7 +253,7 @@ def test_single_files_make_pairs_when_a_kind_is_given(tmp_path):
 @pytest.mark.parametrize(("size", "scaled"), [(12, 32), (32, 32), (48, 64), (64, 64), (80, 64)])
 def test_images_are_scaled_to_what_a_u_net_can_halve(npz, size, scaled):
     assert pairs.load(npz(size), Pairing("edges")).shape == (1, scaled, scaled)
-    assert pairs.load(npz(size), Pairing("edges"), image_size=128).shape == (1, 128, 128)
+    assert pairs.load(npz(size), Pairing("edges"), Reading(image_size=128)).shape == (1, 128, 128)
 
 
 def test_gray_images_cannot_be_made_gray(npz):
@@ -269,7 +270,7 @@ def test_a_named_set_is_not_mistaken_for_a_folder_of_that_name(tmp_path, monkeyp
 @pytest.mark.parametrize("size", [16, 48])
 def test_a_size_that_no_u_net_can_halve_is_a_bad_argument(size):
     with pytest.raises(BadArgument, match=rf"--image-size {size}: .*64, 128 or 256"):
-        pairs.load("digits", Pairing("edges"), image_size=size)
+        pairs.load("digits", Pairing("edges"), Reading(image_size=size))
 
 
 def test_a_set_is_loaded_as_the_script_takes_it(tmp_path):

@@ -1,16 +1,24 @@
 """A file of arrays, .npz."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from common.data.dataset import Part
+from common.data.dataset import Found, Part
+from common.data.reading import Reading
 from common.errors import DataError
 from common.storage.platforms import memory
 
 import numpy as np
 
 
-def read_npz(path: Path) -> tuple[Part, None, tuple[str, ...]]:
+def read_arrays(asked: str, files: Mapping[str, Path], reading: Reading) -> Found:
+    """Raises DataError, beginning with `asked`."""
+    (path,) = files.values()
+    return read_npz(path)
+
+
+def read_npz(path: Path) -> Found:
     """`images` or `arr_0`: uint8 (N, H, W, C) or (N, H, W); `labels` or `arr_1`: whole numbers (N,).
 
     Raises DataError.
@@ -27,13 +35,13 @@ def read_npz(path: Path) -> tuple[Part, None, tuple[str, ...]]:
     if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
         raise DataError(f"--dataset {path}: images are {images.shape}, must be (N, H, W) or (N, H, W, 1 or 3)")
     if labels is None:
-        return Part(images, None), None, ()
+        return Found(Part(images, None))
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
         raise DataError(
             f"--dataset {path}: labels are {labels.dtype} {labels.shape}, must be one whole number an image"
         )
     classes, labels = np.unique(labels, return_inverse=True)
-    return Part(images, labels.astype(np.int64)), None, tuple(map(str, classes))
+    return Found(Part(images, labels.astype(np.int64)), None, tuple(map(str, classes)))
 
 
 def _arrays_in(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from common.data.reading import Reading
 from common.errors import DataError
 
 import numpy as np
@@ -20,6 +21,8 @@ class Dataset:
     held_out_labels: np.ndarray | None
     classes: tuple[str, ...]
     fingerprint: str
+    sides: tuple[str, str] | None = None  # of pairs in files, what A and B are called
+    understood: tuple[str, ...] = ()  # what was made of it, beyond counts and classes, a sentence each
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -36,17 +39,35 @@ class Part:
     labels: np.ndarray | None
 
 
-# What a reader of some format finds: the training images, the held-out ones if the set has its own, and the classes.
-Parts = tuple[Part, Part | None, tuple[str, ...]]
+@dataclass
+class Found:
+    """What a reader of some format finds.
+
+    held            the images that the set itself holds out; None where a share of `train` is to be held out
+    understood      what its owner should see, a sentence each
+    left_out        what is neither trained on nor held out, counted and named, a sentence each
+    sides           of pairs in files, what A and B are called
+    """
+
+    train: Part
+    held: Part | None = None
+    classes: tuple[str, ...] = ()
+    understood: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    sides: tuple[str, str] | None = None
 
 
-def hold_out(name: str, train: Part, test: Part | None, classes: tuple[str, ...]) -> Dataset:
-    """The set's own test images are held out, else a tenth of it. Raises DataError."""
+def hold_out(name: str, found: Found, reading: Reading) -> Dataset:
+    """The set's own test images are held out, else a share of it. Raises DataError."""
+    train, test, classes = found.train, found.held, found.classes
+    understood = found.understood
     if test is None:
-        held = held_by_pixels(name, train.images)
+        held = held_by_pixels(name, train.images, reading)
         train, test = (
             Part(train.images[side], None if train.labels is None else train.labels[side]) for side in (~held, held)
         )
+    elif reading.held_out is not None:
+        understood += ("held out are the set's own test images: --held-out changes nothing",)
     digest = hashlib.sha256(repr((train.images.shape, classes)).encode())
     for start in range(0, len(train.images), 10_000):  # between two of which a signal is heard
         digest.update(np.ascontiguousarray(train.images[start : start + 10_000]))
@@ -59,11 +80,13 @@ def hold_out(name: str, train: Part, test: Part | None, classes: tuple[str, ...]
         held_out_labels=test.labels,
         classes=classes,
         fingerprint=digest.hexdigest(),
+        sides=found.sides,
+        understood=understood,
     )
 
 
-def held_by_pixels(name: str, images: Iterable[np.ndarray]) -> np.ndarray:
-    """Which of the images, each (H, W, C), are held out: a tenth, at least 100 of 200, by a hash of their pixels.
+def held_by_pixels(name: str, images: Iterable[np.ndarray], reading: Reading) -> np.ndarray:
+    """Which of the images, each (H, W, C), are held out, as many as `reading` says, by a hash of their pixels.
 
     Equal images stay on one side, so that nothing held out was trained on. Raises DataError.
     """
@@ -71,7 +94,7 @@ def held_by_pixels(name: str, images: Iterable[np.ndarray]) -> np.ndarray:
     total = len(digests)
     if total < 2:
         raise DataError(f"--dataset {name}: holds {total} image(s); a GAN needs many, at least 2")
-    wanted = max(total // 10, 100 if total >= 200 else 1)
+    wanted = reading.wanted(total)
     _, group, sizes = np.unique(np.array(digests), return_inverse=True, return_counts=True)
     before = np.cumsum(sizes) - sizes  # images in the groups with smaller digests
     held = (before < wanted)[group]

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from common.console import say
 from common.data.dataset import held_by_pixels
 from common.data.decoding import Form, with_picture
+from common.data.layout import Layout
+from common.data.reading import Reading
 from common.data.scaling import target_size
 from common.errors import DataError
 from common.storage.platforms import reserve_room
@@ -26,7 +27,7 @@ def is_whole(folder: Path) -> bool:
     """Whether a decoded set is in the cache as it was written; what is not, as after a power cut, is removed."""
     try:
         kept = json.loads((folder / "complete.json").read_text())
-        if all(_length(folder / f"{split}.npy") == len(kept[split]) for split in kept if kept[split]):
+        if all(_length(folder / f"{split}.npy") == len(kept[split]) for split in ("train", "held") if kept[split]):
             return True
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         pass
@@ -34,54 +35,56 @@ def is_whole(folder: Path) -> bool:
     return False
 
 
-def decode(decoder: "Decoder", splits: dict[str, list[str]], image_size: int | None, pairs: bool, folder: Path) -> None:
-    """Fills `folder` with train.npy, held.npy (N, size, size, C) and complete.json, the names that were kept.
+def decode(decoder: "Decoder", folder: Path) -> None:
+    """Fills `folder` with train.npy, held.npy (N, size, size, C) and complete.json: the names kept, and what to say.
 
-    Where `splits` names no held-out images, they are chosen here. Raises DataError.
+    Where the layout names no held-out images, they are chosen here. Raises DataError.
     """
-    form = decoder.form([name for names in splits.values() for name in names], image_size, pairs)
+    form = decoder.form()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with scratch_folder(folder.parent) as staging:
-            decoder.fill(staging, splits, form)
+            decoder.fill(staging, form)
             if not folder.exists():  # another process may have been quicker
                 os.replace(staging, folder)
     except OSError as error:
         raise DataError(
-            f"--dataset {decoder.path}: cannot write the decoded images to the cache in {folder.parent}"
+            f"{decoder.asked}: cannot write the decoded images to the cache in {folder.parent}"
             f" ({error.strerror}); make room or point $GAN_CACHE elsewhere"
         ) from error
 
 
 class Decoder:
-    """Reads the images of a folder or zip; one that cannot be read is refused or, with `skip_broken`, left out."""
+    """Reads the images of a layout; one that cannot be read is refused or, with `skip_broken`, left out."""
 
-    def __init__(self, path: Path, read: Callable[[str], bytes], skip_broken: bool):
-        self.path = path
-        self.read = read
-        self.skip_broken = skip_broken
-        self.broken: dict[str, str] = {}  # name: why
+    def __init__(self, asked: str, read: Callable[[str], bytes], layout: Layout, reading: Reading):
+        self.asked, self._read, self._layout, self._reading = asked, read, layout, reading
+        self._broken: dict[str, str] = {}  # name: why
+        self._understood: list[str] = []
 
-    def form(self, names: list[str], image_size: int | None, pairs: bool) -> Form:
+    def form(self) -> Form:
         """What these become, told by their sizes and modes. Raises DataError."""
+        names = [*self._layout.train, *self._layout.held]
         about = {name: self._attempt(name, lambda picture: (picture.size, picture.mode)) for name in names}
         readable = {name: value for name, value in about.items() if value}
         if not readable:
-            raise DataError(f"--dataset {self.path}: none of its {len(names)} images can be read")
+            raise DataError(f"{self.asked}: none of its {len(names):,} images can be read")
         grey = all(mode in ("1", "L", "LA") or mode.startswith("I") for _, mode in readable.values())
-        size = target_size(str(self.path), {size for size, _ in readable.values()}, image_size)
+        pairs = self._layout.sides is not None
         for name, ((width, height), _) in readable.items() if pairs else ():
             if width != 2 * height:
                 raise DataError(
-                    f"--dataset {self.path}: {name} is {width}x{height} pixels, and a pair is twice as wide as"
+                    f"{self.asked}: {name} is {width}x{height} pixels, and a pair is twice as wide as"
                     " high; to make pairs from single images give --pairs edges"
                 )
-        return Form(size, grey, pairs)
+        size, said = target_size({size for size, _ in readable.values()}, self._reading)
+        self._understood += [said] if said and not pairs else []
+        return Form(size, grey, pairs, self._reading.fit)
 
-    def fill(self, staging: Path, splits: dict[str, list[str]], form: Form) -> None:
+    def fill(self, staging: Path, form: Form) -> None:
         """Writes what `decode` promises. Raises DataError, and OSError where there is no room for it."""
         kept: dict[str, list[str]] = {"train": [], "held": []}
-        raw = staging / "raw"
+        raw, splits = staging / "raw", {"train": self._layout.train, "held": self._layout.held}
         for split, names in splits.items():
             if not names:
                 continue
@@ -90,17 +93,18 @@ class Decoder:
             # Without held-out images of its own, the set is split here, on disk: it may not fit into memory.
             if split == "train" and not splits["held"]:
                 with raw.open("rb") as file:
-                    held = held_by_pixels(str(self.path), _images(file, len(good), form.shape))
+                    images = _images(file, len(good), form.shape)
+                    held = held_by_pixels(self.asked.removeprefix("--dataset "), images, self._reading)
                 sides = {"train": ~held, "held": held}
             for side, chosen in sides.items() if good else ():
                 _write_chosen(staging / f"{side}.npy", raw, chosen, form.shape)
                 kept[side] = [good[i] for i in np.flatnonzero(chosen)]
             raw.unlink()
         if not kept["train"]:
-            raise DataError(f"--dataset {self.path}: none of its {len(splits['train'])} training images can be read")
-        if self.broken:
-            say(f"{self.path}: left out {len(self.broken)} image(s) that cannot be read ({next(iter(self.broken))})")
-        write_whole(staging / "complete.json", [json.dumps(kept).encode()])
+            raise DataError(f"{self.asked}: none of its {len(splits['train']):,} training images can be read")
+        broken = [f"left out {len(self._broken):,} image(s) that cannot be read ({name})" for name in self._broken]
+        said = {"understood": self._understood, "left_out": broken[:1]}
+        write_whole(staging / "complete.json", [json.dumps(kept | said).encode()])
 
     def _write_raw(self, raw: Path, names: list[str], form: Form) -> list[str]:
         """The pixels of one image after the other; returns the names of those that could be read.
@@ -113,7 +117,7 @@ class Decoder:
             file.truncate(len(names) * math.prod(form.shape))
             reserve_room(raw)  # a full disk is found out now, not after an hour of decoding
             for name in names:
-                image = None if name in self.broken else self._attempt(name, form.of)
+                image = None if name in self._broken else self._attempt(name, form.of)
                 if image is not None:
                     file.write(image.tobytes())
                     good.append(name)
@@ -122,16 +126,16 @@ class Decoder:
     def _attempt(self, name: str, work: "Callable[[Image], Any]") -> Any | None:
         """work(picture) of this file; None where it is broken and may be left out. Raises DataError."""
         try:
-            return with_picture(self.read(name), work)
+            return with_picture(self._read(name), work)
         except Exception as error:  # what Pillow and zipfile raise for damaged files is as varied as the damage
             trouble = error
-        if not self.skip_broken:
+        if not self._reading.skip_broken:
             reason = str(trouble).replace("<_io.BytesIO object at ", "").split(" 0x")[0]
             raise DataError(
-                f"--dataset {self.path}: cannot read the image {name} ({reason[:120]});"
+                f"{self.asked}: cannot read the image {name} ({reason[:120]});"
                 " repair or remove it, or leave such images out with --skip-broken"
             ) from trouble
-        self.broken[name] = str(trouble)
+        self._broken[name] = str(trouble)
         return None
 
 

@@ -50,6 +50,7 @@ class Form:
     size: int
     grey: bool
     pairs: bool
+    fit: str = "crop"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -60,7 +61,7 @@ class Form:
         picture.draft(None, (2 * self.size if self.pairs else self.size, self.size))
         picture = upright(picture, self.grey)
         if not self.pairs:
-            return square(picture, self.size)
+            return square(picture, self.size, self.fit)
         middle, (width, height) = picture.width // 2, picture.size
         sides = picture.crop((0, 0, middle, height)), picture.crop((middle, 0, width, height))
-        return np.concatenate([square(side, self.size) for side in sides], 2)
+        return np.concatenate([square(side, self.size, self.fit) for side in sides], 2)

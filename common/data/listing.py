@@ -1,14 +1,16 @@
 """What lies in a folder or a zip, and the content of one of its files."""
 
 import errno
+import hashlib
 import os
 import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NoReturn
 
+from common.data.cache import cache_folder, write_to_cache
 from common.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -21,21 +23,24 @@ class Listing:
 
     files: dict[str, str]  # name inside, with slashes: what identifies its content
     read: Callable[[str], bytes]  # the content of one
+    place: Callable[[str], Path]  # a file that has that content: out of an archive, unpacked into the cache
     identity: str  # of the whole
 
-    def images(self, asked: str) -> list[str]:
-        """The names of those that may be images. Raises DataError where there are none, beginning with `asked`."""
-        names = sorted(name for name in self.files if name.lower().endswith(SUFFIXES))
-        if not names:
-            raise DataError(f"{asked}: no images found (looked for {' '.join(SUFFIXES)})")
-        return names
+    def images(self) -> list[str]:
+        """The names of those that may be images."""
+        return sorted(name for name in self.files if name.lower().endswith(SUFFIXES))
+
+
+def is_archive(path: Path) -> bool:
+    """Whether it is, by its name, an archive that is read as the folder in it."""
+    return path.suffix.lower() == ".zip"
 
 
 def listing(path: Path) -> Listing:
     """What a folder or zip holds. Raises DataError where that cannot be told, or leads out of it."""
     identity = str(path.resolve())
     if path.is_dir():
-        return Listing(dict(walk(path)), lambda name: read(path / name), identity)
+        return Listing(dict(walk(path)), lambda name: read(path / name), path.joinpath, identity)
     try:
         archive = zipfile.ZipFile(path)
     except Exception as error:  # also of a version of the format that zipfile does not know
@@ -52,7 +57,14 @@ def listing(path: Path) -> Listing:
         with archive.open(name) as file:
             return bounded(file)
 
-    return Listing(found, unzip, identity)
+    def place(name: str) -> Path:
+        key = hashlib.sha256(repr((identity, name, found[name])).encode()).hexdigest()
+        plain = cache_folder() / "unzipped" / f"{key[:16]}-{PurePosixPath(name).name}"
+        if not plain.exists():
+            write_to_cache(plain, unzip(name))
+        return plain
+
+    return Listing(found, unzip, place, identity)
 
 
 def walk(path: Path) -> Iterator[tuple[str, str]]:

@@ -1,12 +1,16 @@
 """Pairs of images for translation: read side by side from files, or made from single images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from common.data.dataset import Dataset, hold_out
-from common.data.folders import read_folder
+from common.data.dataset import Dataset, Found, hold_out
+from common.data.folders import read_images
+from common.data.layout import Layout
+from common.data.listing import listing
+from common.data.reading import AS_IT_IS, Reading
 from common.data.registry import NAMES
 from common.data.registry import load as load_images
+from common.data.tree import tree_of
 from common.errors import BadArgument, DataError
 from common.nn.layers import SMALLEST_FOR_U_NET, halvings_to_one
 
@@ -72,31 +76,47 @@ def pairing(dataset: str | None, kind: str | None = None, direction: str = "AtoB
     return Pairing(kind or "edges", direction)
 
 
-def load(
-    dataset: str | None,
-    pairing: Pairing,
-    data_root: str | None = None,
-    image_size: int | None = None,
-    skip_broken: bool = False,
-) -> Dataset:
+def load(dataset: str | None, pairing: Pairing, reading: Reading = AS_IT_IS) -> Dataset:
     """The images that the pairing splits.
 
-    Pairs side by side have 2C channels, A's and then B's, and 256 pixels unless `image_size` says otherwise; held out
+    Pairs side by side have 2C channels, A's and then B's, and 256 pixels unless `reading` says otherwise; held out
     is val/, as the pix2pix paper's authors translate it, else test/. Single images up to 32 pixels are scaled to 32,
     others to 64. Raises BadArgument for a size that is no power of two, and DataError where the set is missing,
     unreadable or there are no such pairs in it.
     """
+    size = reading.image_size
     try:
-        halvings_to_one(image_size or SMALLEST_FOR_U_NET)  # before the set is decoded
+        halvings_to_one(size or SMALLEST_FOR_U_NET)  # before the set is decoded
     except ValueError as error:
-        raise BadArgument(f"--image-size {image_size}: {error}") from error
+        raise BadArgument(f"--image-size {size}: {error}") from error
     if pairing.kind == SIDE_BY_SIDE:
-        return hold_out(dataset, *read_folder(Path(dataset), image_size or 256, skip_broken, pairs=True))
-    found = load_images(dataset, data_root, image_size, skip_broken)
-    size = image_size or (32 if found.shape[1] <= 32 else 64)
+        found = read_pairs(dataset, replace(reading, image_size=size or 256))
+        return hold_out(dataset, found, reading)
+    found = load_images(dataset, reading)
+    size = size or (32 if found.shape[1] <= 32 else 64)
     if pairing.kind == "gray" and found.shape[0] == 1:
         raise DataError(f"--dataset {found.name}: is gray already; try --pairs edges or --pairs halves")
-    return found if found.shape[1] == size else load_images(found.name, data_root, size, skip_broken)
+    return found if found.shape[1] == size else load_images(found.name, replace(reading, image_size=size))
+
+
+def read_pairs(dataset: str, reading: Reading) -> Found:
+    """The pairs in a folder or archive. Raises DataError."""
+    path, asked = Path(dataset), f"--dataset {dataset}"
+    listed = listing(path)
+    return read_images(asked, listed, layout_of_pairs(asked, listed.images()), reading)
+
+
+def layout_of_pairs(asked: str, names: list[str]) -> Layout:
+    """Raises DataError."""
+    splits = tree_of(names).splits
+    train, held = list(splits.get("train", ())), list(splits.get("val", splits.get("test", ())))
+    if not train or not held:
+        missing = "train/" if not train else "val/ or test/"
+        raise DataError(
+            f"{asked}: pairs side by side lie in train/ and val/ or test/, and there are none in {missing};"
+            " to make pairs from single images give --pairs edges"
+        )
+    return Layout(train, held, sides=SIDES[SIDE_BY_SIDE])
 
 
 def jitter(images: Tensor) -> Tensor:

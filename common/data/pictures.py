@@ -31,10 +31,10 @@ def load_pictures(path: str, size: int, channels: int, side: int | None = None) 
 
     place = Path(path)
     if place.suffix.lower() == ".npz" and place.is_file():
-        images = read_npz(place)[0].images
+        images = read_npz(place).train.images
         return np.stack([fit(picture_of(image)) for image in images]), tuple(f"{i:05d}" for i in range(len(images)))
     found = _listing(path)
-    names = found.images(path)
+    names = found.images()
     images = np.empty((len(names), size, size, channels), np.uint8)
     for target, name in zip(images, names, strict=True):
         try:
@@ -51,7 +51,7 @@ def _listing(path: str) -> Listing:
         raise DataError(f"{path}: there is no such file or folder")
     if place.is_dir() or place.suffix.lower() == ".zip":
         return listing(place)
-    return Listing({place.name: ""}, lambda _: read(place), str(place))
+    return Listing({place.name: ""}, lambda _: read(place), place.with_name, str(place))
 
 
 def _stems(names: list[str]) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 import hashlib
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from common.console import say
 from common.data.cache import cache_folder, write_to_cache
-from common.data.dataset import Part
+from common.data.dataset import Found, Part
+from common.data.reading import Reading
 
 import numpy as np
 
@@ -14,27 +15,41 @@ if TYPE_CHECKING:
     from PIL.Image import Image  # imported where it is used: a refusal is quick
 
 LARGEST_KEPT = 64  # images of one square size up to this stay as they are; others are scaled to it
+HOW = {"crop": "cropped at the centre and ", "pad": "padded to squares and ", "stretch": "stretched to squares and "}
 
 
-def target_size(name: str, sizes: set[tuple[int, int]], image_size: int | None) -> int:
-    """Pixels a side; says so where images change without having been asked."""
-    if image_size is not None:
-        return image_size
+def target_size(sizes: set[tuple[int, int]], reading: Reading) -> tuple[int, str | None]:
+    """Pixels a side of what images of these sizes (width, height) become, and what is to be said of it, if anything."""
     width, height = min(sizes)
-    if len(sizes) == 1 and width == height <= LARGEST_KEPT:
-        return width
-    found = f"{width}x{height}" if len(sizes) == 1 else f"{len(sizes)} different"
-    say(f"{name}: {found} pixels, cropped at the centre and scaled to {LARGEST_KEPT} (--image-size sets another size)")
-    return LARGEST_KEPT
+    size = reading.image_size or (width if len(sizes) == 1 and width == height <= LARGEST_KEPT else LARGEST_KEPT)
+    if sizes == {(size, size)}:
+        return size, None
+    found = f"{width}x{height}" if len(sizes) == 1 else f"of {len(sizes):,} sizes"
+    how = HOW[reading.fit] if any(width != height for width, height in sizes) else ""
+    hint = "" if reading.image_size else " (--image-size sets another size)"
+    return size, f"images are {found}, {how}scaled to {size}x{size}{hint}"
 
 
-def square(picture: "Image", size: int) -> np.ndarray:
-    """Cropped at the centre and scaled, uint8 (size, size, C)."""
+def square(picture: "Image", size: int, fit: str = "crop") -> np.ndarray:
+    """Cropped at the centre, padded with the colour of its edges, or stretched; then scaled. uint8 (size, size, C)."""
     from PIL import Image, ImageOps
 
     if picture.size != (size, size):
-        picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
+        if fit == "crop":
+            picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
+        elif fit == "pad":
+            picture = ImageOps.pad(picture, (size, size), Image.Resampling.LANCZOS, _edge_colour(picture))
+        else:
+            picture = picture.resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(picture).reshape(size, size, -1)
+
+
+def _edge_colour(picture: "Image") -> int | tuple[int, ...]:
+    """The median of the pixels along its four edges, an L or RGB picture's."""
+    pixels = np.asarray(picture).reshape(picture.height, picture.width, -1)
+    edges = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    colour = tuple(int(value) for value in np.median(edges, axis=0))
+    return colour if len(colour) > 1 else colour[0]
 
 
 def picture_of(image: np.ndarray) -> "Image":
@@ -44,20 +59,26 @@ def picture_of(image: np.ndarray) -> "Image":
     return Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
 
 
-def fit(name: str, part: Part, image_size: int | None) -> Part:
-    """A split's images at the target size, scaled once and then read from the cache. Raises DataError."""
-    height, width = part.images.shape[1:3]
-    size = target_size(name, {(width, height)}, image_size)
-    if (height, width) == (size, size):
-        return part
-    digest = hashlib.sha256(repr(("scaled 1", part.images.shape, size)).encode())
-    digest.update(np.ascontiguousarray(part.images))
+def fitted(found: Found, reading: Reading) -> Found:
+    """Both splits at the target size, scaled once and then read from the cache. Raises DataError."""
+    parts = [part for part in (found.train, found.held) if part is not None]
+    size, said = target_size({(part.images.shape[2], part.images.shape[1]) for part in parts}, reading)
+    if said is None:
+        return found
+    train, *held = (Part(_scaled(part.images, size, reading.fit), part.labels) for part in parts)
+    return replace(found, train=train, held=held[0] if held else None, understood=(*found.understood, said))
+
+
+def _scaled(images: np.ndarray, size: int, fit: str) -> np.ndarray:
+    """uint8 (N, H, W, C) -> (N, size, size, C)."""
+    digest = hashlib.sha256(repr(("scaled 1", images.shape, size, *((fit,) if fit != "crop" else ()))).encode())
+    digest.update(np.ascontiguousarray(images))
     file = cache_folder() / "scaled" / f"{digest.hexdigest()[:32]}.npy"
     if not file.exists():
-        scaled = np.empty((len(part.images), size, size, part.images.shape[3]), np.uint8)
-        for target, image in zip(scaled, part.images, strict=True):
-            target[:] = square(picture_of(image), size)
+        scaled = np.empty((len(images), size, size, images.shape[3]), np.uint8)
+        for target, image in zip(scaled, images, strict=True):
+            target[:] = square(picture_of(image), size, fit)
         content = io.BytesIO()
         np.save(content, scaled)
         write_to_cache(file, content.getbuffer())
-    return Part(np.load(file), part.labels)
+    return np.load(file)

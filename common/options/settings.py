@@ -56,6 +56,12 @@ class Settings:
     )
     data_root: str | None = option(None, "folder with the named sets (default: $GAN_DATA, then data/)", name_or_path)
     image_size: int | None = option(None, "scale images to this many pixels square (default: as they are)", whole())
+    fit: str = option("crop", "how images that are not square become so", choices=("crop", "pad", "stretch"))
+    held_out: float | None = option(
+        None,
+        "share of the images that is held out, such as 0.2 (default: the set's test images, else a tenth)",
+        number(above=0, below=1),
+    )
     flip: bool = option(False, "mirror half of the images at random")
     skip_broken: bool = option(False, "leave unreadable images out instead of refusing the set")
     epochs: int | None = option(None, "length in epochs (default: from --images)", whole())

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.data.dataset import Dataset
+from common.data.loading import reading_of
 from common.data.registry import NAMES_OF_CLASSES, load
 from common.errors import DataError
 from common.options import Settings
@@ -26,7 +27,7 @@ def load_against(name: str, settings: Settings) -> Dataset:
     if settings.pairing(name) is not None:
         raise DataError(f"--against {name}: the run translates images, and is scored on its own set's pairs only")
     try:
-        return load(name, settings.data_root, settings.image_size, settings.skip_broken)
+        return load(name, reading_of(settings))
     except DataError as error:
         raise DataError(f"--against {name}: {str(error).removeprefix(f'--dataset {name}: ')}") from error
 

@@ -10,6 +10,7 @@ from typing import Any
 from common.console import say
 from common.data.cache import cache_folder
 from common.data.dataset import Dataset, evenly
+from common.data.reading import Reading
 from common.data.registry import NAMES, load
 from common.errors import FolderError
 from common.nn.pixels import floats
@@ -84,7 +85,7 @@ def _of_ones_own(real: Dataset) -> Features:
 
 def _of_each_channel(real: Dataset, data_root: str | None) -> Features:
     size = real.shape[1]
-    digits = features_of(load("mnist", data_root, None if size == 28 else size))
+    digits = features_of(load("mnist", Reading(data_root, None if size == 28 else size)))
 
     def read(images: np.ndarray) -> tuple[Tensor, Tensor]:
         found = [digits.read(images[:, [channel]]) for channel in range(3)]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from common.console import say
-from common.data.download import weights_file
+from common.data.named.download import weights_file
 from common.errors import DataError, first_line
 
 import numpy as np

@@ -6,6 +6,7 @@ from typing import Any
 
 from common.data.dataset import Dataset
 from common.data.loading import load_for
+from common.data.reading import VERSION
 from common.errors import DataError
 from common.machine.load import Load
 from common.nn.device import resolve_device, resolve_precision
@@ -87,7 +88,15 @@ def _prepare(
 def _load(s: Settings, record: Mapping[str, Any] | None) -> Dataset:
     """The set that the run began with. Raises DataError where it is another one by now."""
     name = record["dataset"]["name"] if record else s.dataset
-    data = load_for(s, name)
-    if record and record["dataset"]["fingerprint"] != data.fingerprint:
-        raise DataError(f"{name} is not what this run began with (its images changed); give the run another folder")
-    return data
+    if not record:
+        return load_for(s, name)
+    version = record["dataset"].get("reading", 1)
+    data = load_for(s, name, version)
+    if record["dataset"]["fingerprint"] == data.fingerprint:
+        return data
+    if version < VERSION:
+        raise DataError(
+            f"{name}: this version reads it differently from the one that began this run; --fresh starts anew, or give"
+            " the run another folder"
+        )
+    raise DataError(f"{name} is not what this run began with (its images changed); give the run another folder")

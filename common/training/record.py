@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common import __version__
+from common.data.reading import VERSION
 from common.options import FREE
 from common.runs.folder import RunFolder
 from common.runs.record import write_record
@@ -53,6 +54,7 @@ class Record:
                 "fingerprint": data.fingerprint,
                 "images": len(data.images),
                 "held_out": len(data.held_out),
+                "reading": self._earlier["dataset"].get("reading", 1) if self._earlier else VERSION,
                 "shape": list(data.shape),
                 "classes": list(data.classes),
             },

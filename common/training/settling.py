@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.console import say
-from common.data.registry import NAMES
+from common.data.registry import NAMES, canonical
 from common.errors import Diverged, Done, FolderError
 from common.options import FREE, Settings
 from common.runs.checkpoint import CheckpointFiles
@@ -21,7 +21,7 @@ from common.training.plan import Plan
 
 def comparable(name: str, value: Any) -> Any:
     """A setting as it is, except a path to a data set whatever the working directory, and --ema 0 as what it means."""
-    if name == "dataset" and value is not None and value not in NAMES:
+    if name == "dataset" and value is not None and canonical(value) not in NAMES:
         return os.path.abspath(value)
     return (value or None) if name == "ema" else value
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from common.data.cache import cache_folder, point_caches_here
 from common.errors import DataError
+from common.scripts import HOME
 from common.storage.platforms import home
 from common.storage.whole import scratch_folder
 
@@ -23,7 +24,7 @@ class Missing(DataError):
 
 def roots(data_root: str | None) -> list[Path]:
     """The folders that may hold named sets, in the order in which they are searched."""
-    beside_the_scripts = Path(__file__).resolve().parents[2] / "data"
+    beside_the_scripts = HOME / "data"
     return [Path(root) for root in (data_root, os.environ.get("GAN_DATA"), beside_the_scripts) if root]
 
 

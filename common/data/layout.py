@@ -1,0 +1,27 @@
+"""Which images of a tree are trained on and which held out, what their class is, and which belong together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names of images and what is understood of them.
+
+    train, held     names in the order of the data; no `held` where a share of `train` is to be held out
+    class_of        name: class; empty where the images have no classes
+    classes         in the order of the labels
+    partner         of pairs in two folders, name of A: name of B
+    sides           of pairs, what A and B are called
+    understood      what its owner should see, a sentence each
+    left_out        what is neither trained on nor held out, counted and named, a sentence each
+    """
+
+    train: list[str]
+    held: list[str]
+    class_of: Mapping[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    partner: Mapping[str, str] = field(default_factory=dict)
+    sides: tuple[str, str] | None = None
+    understood: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()

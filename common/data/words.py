@@ -1,0 +1,48 @@
+"""What people's names of files, folders and arrays say: `seg_train`, `TestImages`, `x_val`."""
+
+import re
+
+SPLITS = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "eval", "evaluation", "holdout", "heldout", "t10k"), "test"),
+}
+# What says nothing beside the name of a split.
+NEUTRAL = {"set", "sets", "data", "dataset", "file", "files", "folder", "split", "part", "all"}
+NEUTRAL |= {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "pics"}
+NEUTRAL |= {"original", "raw", "resized", "cropped"}
+_ENDINGS = tuple(sorted(NEUTRAL, key=len, reverse=True))
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
+
+
+def words(text: str) -> list[str]:
+    """'seg_train' -> seg, train; 'TestImages2' -> test, images, 2; 'trainA' -> train, a."""
+    return [found.group().lower() for found in _WORD.finditer(text)]
+
+
+def split_of_word(word: str) -> str | None:
+    """train, val or test for one of the words that people use for it, also written as one with another: 'trainset'."""
+    if word in SPLITS:
+        return SPLITS[word]
+    plain = next((word.removesuffix(ending) for ending in _ENDINGS if word.endswith(ending)), "")
+    return SPLITS.get(plain)
+
+
+def split_of(text: str) -> tuple[str, str] | None:
+    """The split that a name speaks of, and what it says besides: ('train', 'seg') of seg_train, ('test', '') of Test2.
+
+    None where it speaks of none, or of two.
+    """
+    whole = SPLITS.get(re.sub(r"[\W_]+", "", text).lower())  # held-out, t10k
+    if whole:
+        return whole, ""
+    found = [(split_of_word(one.group().lower()), one) for one in _WORD.finditer(text)]
+    splits = {split for split, _ in found if split}
+    if len(splits) != 1:
+        return None
+    rest = [one.group() for split, one in found if not split and not _says_nothing(one.group().lower())]
+    return splits.pop(), "_".join(rest)
+
+
+def _says_nothing(word: str) -> bool:
+    return word in NEUTRAL or word.isdecimal()
