@@ -1,6 +1,7 @@
 """What people's names of files, folders and arrays say: `seg_train`, `TestImages`, `x_val`."""
 
 import re
+from collections.abc import Iterable
 
 SPLITS = {
     **dict.fromkeys(("train", "training", "trn"), "train"),
@@ -11,8 +12,16 @@ SPLITS = {
 NEUTRAL = {"set", "sets", "data", "dataset", "file", "files", "folder", "split", "part", "all"}
 NEUTRAL |= {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "pics"}
 NEUTRAL |= {"original", "raw", "resized", "cropped"}
+# What systems and programs leave beside people's files, in lower case; what begins with a dot is hidden besides.
+LEFT_BEHIND = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "#recycle", "@eadir"}
+LEFT_BEHIND |= {"lost+found", "system volume information", "__pycache__"}
 _ENDINGS = tuple(sorted(NEUTRAL, key=len, reverse=True))
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
+
+
+def is_nothing(parts: Iterable[str]) -> bool:
+    """Whether the file with these folders and name in a set is not its owner's: hidden, or left there by a program."""
+    return any((part.startswith(".") and part not in (".", "..")) or part.lower() in LEFT_BEHIND for part in parts)
 
 
 def words(text: str) -> list[str]:
