@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from common.errors import Refusal, described
@@ -37,10 +37,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
-def facts(title: str, found: Mapping[str, str]) -> list[str]:
-    """A title, and a line below it for each fact, behind its name."""
-    width = max(map(len, found))
-    return [title, *(f"  {name:<{width}}  {fact}" for name, fact in found.items())]
+def facts(title: str, found: Mapping[str, str | Sequence[str]]) -> list[str]:
+    """A title, and a line below it for each fact behind its name; of several facts the first has the name before it."""
+    width, lines = max(map(len, found)), [title]
+    for name, told in found.items():
+        first, *more = (told,) if isinstance(told, str) else told
+        lines += [f"  {name:<{width}}  {first}", *(f"  {'':<{width}}  {fact}" for fact in more)]
+    return lines
 
 
 def write_any_name() -> None:

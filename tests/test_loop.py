@@ -156,8 +156,8 @@ def test_a_start_says_what_it_understood_where_to_look_and_how_to_stop(start, tm
     done = start(*line, "--epochs", 1, "--time-limit", "1h")
     assert done.lines[:6] == [
         f"{tmp_path}/a b: gan.py begins",
-        "  data     digits, 1,618 images to train on and 179 held out to check with; 8x8 pixels, gray;"
-        " 10 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
+        "  data     digits: 1,618 training and 179 held-out images,"
+        " 10 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), 8x8 in gray",
         "  machine  CPU, 1 thread, 32-bit numbers (fp32)",
         "  length   1 epoch (times through the training images), 1,600 images in all;"
         " this start ends after 1:00:00 (--time-limit)",
@@ -184,13 +184,13 @@ def test_a_start_says_how_it_reads_the_images(start, tmp_path, patterns):
         )
         done = start(script, *line, *(("--width", 4) if script == "pix2pix" else ()))
         assert done.code == 0, done.err
-        return next(text for text in done.lines if text.startswith("  data  ")).split("; ", 1)[1]
+        return next(text for text in done.lines if text.startswith("  data  ")).split("held-out ", 1)[1]
 
     colour = patterns(300, 8, 3)
-    assert said("gan", images=colour) == "8x8 pixels, in colour; no classes"
-    twelve = "8x8 pixels, in colour; 12 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ..."
+    assert said("gan", images=colour) == "images, no classes, 8x8 in colour"
+    twelve = "images, 12 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...), 8x8 in colour"
     assert said("gan", images=colour, labels=np.arange(300) % 12) == twelve
-    assert said("pix2pix", images=patterns(100, 32)) == "32x32 pixels, gray; edges into images"
+    assert said("pix2pix", images=patterns(100, 32)) == "pairs, edges into images, 32x32 in gray"
 
 
 def test_every_kind_of_pairs_is_described():

@@ -2,8 +2,12 @@
 
 from common.data import pairs, registry
 from common.data.dataset import Dataset
+from common.data.pairs import Pairing
 from common.data.reading import VERSION, Reading
 from common.options import Settings
+
+MOST_CLASSES = 10  # that are named
+COLOURS = {1: "in gray", 3: "in colour"}  # by the number of channels
 
 
 def reading_of(settings: Settings, version: int = VERSION) -> Reading:
@@ -20,3 +24,21 @@ def load_for(settings: Settings, dataset: str | None, version: int = VERSION) ->
     reading = reading_of(settings, version)
     pairing = settings.pairing(dataset)
     return registry.load(dataset, reading) if pairing is None else pairs.load(dataset, pairing, reading)
+
+
+def in_words(data: Dataset, pairing: Pairing | None = None) -> str:
+    """What a set is: `photos: 4,512 training and 501 held-out images, 3 classes (cat, dog, fox), 64x64 in colour`."""
+    channels, height, width = data.shape
+    channels = channels if pairing is None else pairing.channels(data.shape)
+    kind = "images" if pairing is None else "pairs"
+    what = _classes(data) if pairing is None else pairing.in_words
+    colour = COLOURS.get(channels, f"in {channels} channels")
+    counts = f"{len(data.images):,} training and {len(data.held_out):,} held-out {kind}"
+    return f"{data.name}: {counts}, {what}, {width}x{height} {colour}"
+
+
+def _classes(data: Dataset) -> str:
+    if data.labels is None:
+        return "no classes"
+    count, named = len(data.classes), ", ".join(data.classes[:MOST_CLASSES])
+    return f"{count:,} class{'es' * (count != 1)} ({named}{', ...' * (count > MOST_CLASSES)})"

@@ -1,6 +1,6 @@
 """The command line: what may be given, and argv -> one frozen settings object."""
 
-from common.options.parser import Parser, parse
+from common.options.parser import Parser, add_options, parse
 from common.options.settings import FREE, THREADS, Settings, argument, option
 from common.options.types import duration, name_or_path, number, thread_count, whole
 
@@ -9,6 +9,7 @@ __all__ = [
     "THREADS",
     "Parser",
     "Settings",
+    "add_options",
     "argument",
     "duration",
     "name_or_path",

@@ -39,10 +39,26 @@ def parse(kind: type[Settings], doc: str, prog: str, argv: list[str]) -> dict[st
     parser = Parser(prog, doc, f"python {prog} 2e-4 2e-4 0.5 out/first")
     for field in dataclasses.fields(kind):
         about = metadata(kind, field.name)
-        if field.name in kind.without:
-            continue
-        if about.get("positional"):
+        if about.get("positional") and field.name not in kind.without:
             parser.add_argument(field.name, type=about["type"], help=about["help"].replace("%", "%%"))
+    add_options(parser, kind, [field.name for field in dataclasses.fields(kind)])
+    # argparse takes -1e-4 for an option; with a space in front it is read as the number it is and refused by name.
+    argv = [f" {text}" if re.fullmatch(r"-(\.?\d.*|inf|infinity|nan)", text, re.IGNORECASE) else text for text in argv]
+    given = vars(parser.parse_args(argv))
+    if "epochs" in given and "images" in given:
+        raise BadArgument("--epochs and --images both set the length: give one of them")
+    return given
+
+
+def add_options(parser: argparse.ArgumentParser, kind: type[Settings], names: list[str]) -> list[str]:
+    """Lets the parser know those of these settings that are given as --name; returns which.
+
+    What is not on the line is not in what the parser returns.
+    """
+    added = []
+    for field in dataclasses.fields(kind):
+        about = metadata(kind, field.name)
+        if field.name not in names or field.name in kind.without or about.get("positional"):
             continue
         default, text = field.default, about["help"]
         if default is not None and default is not False:
@@ -54,9 +70,5 @@ def parse(kind: type[Settings], doc: str, prog: str, argv: list[str]) -> dict[st
             extra["metavar"] = "{" + ",".join(about["choices"]) + "}"
         name = "--" + field.name.replace("_", "-")
         parser.add_argument(name, default=argparse.SUPPRESS, help=text.replace("%", "%%"), **extra)
-    # argparse takes -1e-4 for an option; with a space in front it is read as the number it is and refused by name.
-    argv = [f" {text}" if re.fullmatch(r"-(\.?\d.*|inf|infinity|nan)", text, re.IGNORECASE) else text for text in argv]
-    given = vars(parser.parse_args(argv))
-    if "epochs" in given and "images" in given:
-        raise BadArgument("--epochs and --images both set the length: give one of them")
-    return given
+        added.append(field.name)
+    return added
