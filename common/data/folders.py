@@ -10,19 +10,16 @@ from common.data.classes import layout_of
 from common.data.dataset import Found, Part
 from common.data.decoded import Decoder, decode, is_whole
 from common.data.layout import Layout
-from common.data.listing import SUFFIXES, Listing
+from common.data.listing import Listing
 from common.data.reading import Reading
-from common.errors import DataError
 from common.storage.platforms import memory
 
 import numpy as np
 
 
 def read_folder(asked: str, listed: Listing, reading: Reading) -> Found:
-    """The images of a folder or archive. Raises DataError, beginning with `asked`."""
+    """The images of a folder or archive that has some. Raises DataError, beginning with `asked`."""
     names = listed.images()
-    if not names:
-        raise DataError(f"{asked}: no images found (looked for {' '.join(SUFFIXES)})")
     found = read_images(asked, listed, layout_of(asked, names), reading)
     others = sorted(set(listed.files) - set(names))
     if others:

@@ -1,8 +1,9 @@
 """What lies at a path -> the reader that knows it."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from common.data import arrays, tables
@@ -17,6 +18,18 @@ from common.errors import DataError
 # What begins an error, the files of that kind by the name that they have in the folder or archive -> what is found.
 Reader = Callable[[str, Mapping[str, Path], Reading], Found]
 FEW = 12  # images beside files of data, such as previews, that are not the set
+
+# Files that hold images and are not read, and what to do.
+NOT_READ = {
+    **dict.fromkeys((".h5", ".hdf5"), "HDF5; h5py reads it, np.savez(name, images=...) makes an .npz of it"),
+    **dict.fromkeys((".pkl", ".pickle", ".joblib"), "a pickle, which can run code; save its arrays with np.savez"),
+    **dict.fromkeys((".pt", ".pth"), "torch's, which can run code; save its arrays with np.savez"),
+    **dict.fromkeys((".tfrecord", ".tfrecords"), "TensorFlow's records; write the images as files, a folder a class"),
+    **dict.fromkeys((".rar", ".7z"), "an archive of a kind that is not read; unpack it and give the folder"),
+    **dict.fromkeys((".mdb", ".lmdb"), "a database; write the images as files, a folder a class"),
+    **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm"), "a film; ffmpeg -i FILE %05d.png makes images of it"),
+}
+TAKEN = "a folder of images, a .zip or .tar of one, .npz, .npy, .mat, .csv or .parquet"
 
 
 @dataclass(frozen=True)
@@ -35,9 +48,11 @@ KNOWN = (  # by names that nothing else has: they count also among images
     Kind("MNIST's idx files", r".*(images|labels)[.-]idx\d-u?\w+(\.gz)?", idx.read_files),
     Kind("CIFAR's batches", r"(data_batch_\d|test_batch)(\.bin)?", cifar.read_files),
 )
-KINDS = (
+BESIDE_FEW_IMAGES = (
     Kind("parquet or arrow files", r".*\.(parquet|arrow)", read_parquet),
     Kind("arrays", r".*\.(npz|npy|mat)", arrays.read_arrays),
+)
+ALONE = (  # beside images a table is of their classes
     Kind("tables of pixels", r".*\.(csv|tsv)(\.gz)?", tables.read_tables),
 )
 
@@ -47,18 +62,42 @@ def read_path(text: str, reading: Reading) -> Found:
     path, asked = Path(text), f"--dataset {text}"
     if path.is_dir() or is_archive(path):
         return _read_tree(asked, listing(path), reading)
-    for kind in (*KNOWN, *KINDS):
+    for kind in (*KNOWN, *BESIDE_FEW_IMAGES, *ALONE):
         if kind.among([path.name]):
             return kind.read(asked, {path.name: path}, reading)
-    raise DataError(f"{asked}: must be a folder of images, a .zip or .tar of one, or a file of arrays or a table")
+    suffix = path.suffix.lower()
+    if suffix in NOT_READ:
+        raise DataError(f"{asked}: is {NOT_READ[suffix]}")
+    raise DataError(f"{asked}: is none of what is read: {TAKEN}")
 
 
 def _read_tree(asked: str, listed: Listing, reading: Reading) -> Found:
     """The set that a folder or archive holds: files of a known set, else images, else files of data."""
-    names = sorted(listed.files)
-    images = listed.images()
-    for kind in (*KNOWN, *(KINDS if len(images) < FEW else ())):
+    names, images = sorted(listed.files), listed.images()
+    kinds = *KNOWN, *(BESIDE_FEW_IMAGES if len(images) < FEW else ()), *(() if images else ALONE)
+    for kind in kinds:
         chosen = kind.among(names)
         if chosen:
-            return kind.read(asked, {name: listed.place(name) for name in chosen}, reading)
+            found = kind.read(asked, {name: listed.place(name) for name in chosen}, reading)
+            return replace(found, left_out=(*found.left_out, *_beside(kind, images)))
+    if not images:
+        raise DataError(f"{asked}: no images found; {_contents(names)}")
     return read_folder(asked, listed, reading)
+
+
+def _beside(kind: Kind, images: list[str]) -> list[str]:
+    """What is said of images beside files that are the set."""
+    return [f"left out {len(images):,} image(s) beside the {kind.title} ({images[0]})"] if images else []
+
+
+def _contents(names: list[str]) -> str:
+    """What a tree without images holds, and what to do about it."""
+    often = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in names).most_common(5)
+    if not often:
+        return f"it is empty; give {TAKEN}"
+    held = ", ".join(f"{count:,} {suffix}" for suffix, count in often)
+    archives = [name for name in names if is_archive(Path(name))]
+    if archives:
+        return f"it holds {held}: give the archive itself, such as {archives[0]}, or unpack it"
+    known = next((f"; {suffix} is {NOT_READ[suffix]}" for suffix, _ in often if suffix in NOT_READ), "")
+    return f"it holds {held}{known}"

@@ -33,7 +33,7 @@ def settle(script: str, kind: type[Settings], given: Mapping[str, Any], record: 
     path = RunFolder(given["folder"]).path
     if record["script"] != script:
         raise FolderError(f"{path}: holds a run of {record['script']}.py; give this one a folder of its own")
-    stored = record["settings"]
+    stored = {field.name: field.default for field in dataclasses.fields(kind)} | dict(record["settings"])
     resolved = {"device": record["device"], "precision": record["precision"], "dataset": record["dataset"]["name"]}
     differing = [
         f"{name} {value} (was {stored.get(name)})"
