@@ -135,7 +135,7 @@ def a_class_a_row(run: Training, z: Tensor) -> Tensor:
 def main(run: Training) -> None:
     s = run.settings
     G = run.generator("G", Generator(s.z_dim, run.shape, run.classes))
-    D = run.network("D", Discriminator(run.shape, run.classes))
+    D = run.discriminator("D", Discriminator(run.shape, run.classes))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
     run.sheet("samples", lambda _, z: a_class_a_row(run, z), count=COLUMNS)

@@ -61,7 +61,7 @@ class Generator(nn.Module):
 
 @rebuildable(takes="x")
 class Autoencoder(nn.Module):
-    """Images (N, C, H, W) -> their reconstructions (N, C, H, W) and the encoder's output (N, code)."""
+    """Images (N, C, H, W) -> their reconstructions, the encoder's output (N, code), and the images as they came in."""
 
     def __init__(self, shape: tuple[int, int, int], code: int = 32):
         super().__init__()
@@ -78,9 +78,9 @@ class Autoencoder(nn.Module):
             nn.Linear(code, width * side**2), nn.LeakyReLU(0.2), Unflatten(width, side, side), *decoder
         )
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         code = self.encoder(x)
-        return self.decoder(code), code
+        return self.decoder(code), code, x  # which --augment may have changed on its way here
 
 
 def energy(x: Tensor, reconstruction: Tensor) -> Tensor:
@@ -112,8 +112,8 @@ def discriminator_step(
 ) -> dict[str, Tensor]:
     with torch.no_grad():
         fake = G(z)
-    both = torch.cat([x, fake])  # in one pass: D does not look across the batch
-    real_energy, fake_energy = energy(both, D(both)[0]).chunk(2)
+    reconstruction, _, seen = D(torch.cat([x, fake]))  # in one pass: D does not look across the batch
+    real_energy, fake_energy = energy(seen, reconstruction).chunk(2)
     loss = discriminator_loss(real_energy, fake_energy, margin)
     descend(loss, opt_D)
     return {
@@ -125,9 +125,8 @@ def discriminator_step(
 
 
 def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor, pt_weight: float) -> dict[str, Tensor]:
-    fake = G(z)
-    reconstruction, codes = D(fake)
-    loss = generator_loss(energy(fake, reconstruction), codes, pt_weight)
+    reconstruction, codes, seen = D(G(z))
+    loss = generator_loss(energy(seen, reconstruction), codes, pt_weight)
     descend(loss, opt_G)
     return {"g_loss": loss}
 
@@ -135,7 +134,7 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor, pt_w
 def main(run: Training) -> None:
     s = run.settings
     G = run.generator("G", Generator(s.z_dim, run.shape))
-    D = run.network("D", Autoencoder(run.shape))
+    D = run.discriminator("D", Autoencoder(run.shape))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
     # Four rows: real, reconstructed real, generated, reconstructed generated.

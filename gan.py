@@ -98,7 +98,7 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor, obje
 def main(run: Training) -> None:
     s = run.settings
     G = run.generator("G", Generator(s.z_dim, run.shape))
-    D = run.network("D", Discriminator(run.shape, s.dropout))
+    D = run.discriminator("D", Discriminator(run.shape, s.dropout))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
 

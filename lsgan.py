@@ -102,7 +102,7 @@ def main(run: Training) -> None:
     s = run.settings
     a, b, c = CODINGS[s.coding]
     G = run.generator("G", Generator(s.z_dim, run.shape))
-    D = run.network("D", Discriminator(run.shape))
+    D = run.discriminator("D", Discriminator(run.shape))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
 

@@ -33,7 +33,7 @@ from torch.optim import Adam, Optimizer
 
 @dataclass(frozen=True)
 class Settings(options.Settings):
-    without = frozenset({"z_dim", "flip"})  # its noise is dropout; jitter mirrors
+    without = frozenset({"z_dim", "flip", "augment"})  # its noise is dropout; jitter mirrors
 
     direction: str = options.option("AtoB", "which side of a pair is translated into which", choices=DIRECTIONS)
     pairs: str | None = options.option(None, "how pairs are made of single images (default: edges)", choices=KINDS)

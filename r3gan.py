@@ -13,7 +13,7 @@ tanh, but residual networks with fix-up initialisation, a learned basis at the l
 Departures, for minutes instead of days: 32 to 128 channels instead of 768, which bear 15 times the paper's learning
 rate of 2e-4; one block a stage, from half the image's size down, where a strided convolution leads; dense 3x3
 convolutions as wide as the block instead of grouped ones of twice that, in D the mean of four pixels for bilinear, both
-faster on CPUs; z of 100 dimensions instead of 64, batches of 64 instead of 512; --ema is constant; no augmentation.
+faster on CPUs; z of 100 dimensions instead of 64, batches of 64 instead of 512; --ema is constant; --augment is off.
 """
 
 import math
@@ -137,7 +137,7 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, x: Tensor, z: T
 def main(run: Training) -> None:
     s = run.settings
     G = run.generator("G", Generator(s.z_dim, run.shape))
-    D = run.network("D", Discriminator(run.shape))
+    D = run.discriminator("D", Discriminator(run.shape))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.9)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.9)))
 

@@ -113,7 +113,7 @@ def generator_step(f: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor) -> d
 def main(run: Training) -> None:
     s = run.settings
     G = run.generator("G", Generator(s.z_dim, run.shape))
-    f = run.network("f", Critic(run.shape))
+    f = run.discriminator("f", Critic(run.shape))
     opt_G = run.optimizer("G", RMSprop(G.parameters(), s.lr_g, momentum=s.momentum))
     opt_f = run.optimizer("f", RMSprop(f.parameters(), s.lr_d, momentum=s.momentum))
 

@@ -109,7 +109,7 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor) -> d
 def main(run: Training) -> None:
     s = run.settings
     G = run.generator("G", Generator(s.z_dim, run.shape))
-    D = run.network("D", Critic(run.shape))
+    D = run.discriminator("D", Critic(run.shape))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.9)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.9)))
 

@@ -26,6 +26,7 @@ from torchvision.datasets import VisionDataset
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from common.data.loading import load_for
+from common.nn.augment import see_augmented
 from common.nn.device import resolve_device
 from common.options import Settings, parse
 from common.storage.platforms import keep_freed_memory
@@ -77,6 +78,10 @@ class Plain:
 
     def network(self, _: str, network: nn.Module) -> nn.Module:
         return network.to(self.device)
+
+    def discriminator(self, name: str, network: nn.Module) -> nn.Module:
+        network = self.network(name, network)
+        return see_augmented(network) if self.settings.augment else network
 
     def generator(self, name: str, network: nn.Module) -> nn.Module:
         self.generator_as_saved = self.network(name, network)

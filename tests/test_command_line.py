@@ -91,7 +91,7 @@ def test_every_default_that_help_names_may_be_given(script):
     assert {name: given[name] for name in named} == named
 
 
-@pytest.mark.parametrize("option", [("--z-dim", "10"), ("--flip",)])
+@pytest.mark.parametrize("option", [("--z-dim", "10"), ("--flip",), ("--augment",)])
 def test_pix2pix_has_no_use_for_some_options(start, folder, option):
     refused(start("pix2pix", *GOOD, folder, "--dataset", "digits", *option), 2, option[0])
 

@@ -26,7 +26,8 @@ from torch.utils._pytree import tree_leaves
 OPTIONS = dict.fromkeys(SCRIPTS, ("--flip", "--ema", "0.9"))
 OPTIONS |= {"pix2pix": ("--width", "4", "--ema", "0.9"), "dcgan": ("--flip", "--minibatch-discrimination")}
 OTHERS = {"gan": ("--loss", "minimax", "--d-steps", "2"), "dcgan": (), "pix2pix": ("--width", "4", "--pairs", "halves")}
-CASES = [*OPTIONS.items(), *OTHERS.items()]
+AUGMENTED = [(script, ("--augment",)) for script in SCRIPTS if script != "pix2pix"]
+CASES = [*OPTIONS.items(), *OTHERS.items(), *AUGMENTED]
 
 
 class Mixtures(TorchDispatchMode):

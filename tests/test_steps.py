@@ -111,7 +111,7 @@ class Points(nn.Module):
 
 class PointsAndCodes(Points):
     def forward(self, x):
-        return super().forward(x), self.layers[0](x.reshape(len(x), -1))
+        return super().forward(x), self.layers[0](x.reshape(len(x), -1)), x
 
 
 @pytest.mark.parametrize("shape", [(2,), (), (3, 2)], ids=["of the plane", "of the line", "of a grid"])

@@ -63,6 +63,7 @@ class Settings:
         number(above=0, below=1),
     )
     flip: bool = option(False, "mirror half of the images at random")
+    augment: bool = option(False, "for small sets: D sees all images with other colours, moved and with a hole")
     skip_broken: bool = option(False, "leave unreadable images out instead of refusing the set")
     epochs: int | None = option(None, "length in epochs (default: from --images)", whole())
     images: int = option(2_000_000, "length in images shown, rounded to epochs", whole())

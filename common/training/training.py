@@ -4,7 +4,8 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from common.errors import DataError
+from common.errors import BadArgument, DataError
+from common.nn.augment import see_augmented
 from common.nn.device import in_float32
 from common.pictures.grids import COLUMNS
 from common.training.loop import Loop
@@ -32,6 +33,7 @@ class Training:
         self._batches = parts.batches
         self._loop = Loop(prepared)
         self._taken = 0  # batches that the script was handed
+        self._has_discriminator = False
 
     # --- what a script calls
 
@@ -63,9 +65,19 @@ class Training:
     def network(self, name: str, network: nn.Module) -> Any:
         """The network on the run's device and in its precision, part of every checkpoint.
 
-        Raises ValueError for a name that is taken.
+        What it is shown is never changed, by --augment neither. Raises ValueError for a name that is taken.
         """
         return self._networks.add(name, network)
+
+    def discriminator(self, name: str, network: nn.Module) -> Any:
+        """The same for a network that judges images: it is what --augment is about.
+
+        Under --augment its first input, images, is augmented on its way in whenever it is called in training mode, in
+        the generator's step too. A loss that compares with what D saw takes that from D's output, as ebgan.py does.
+        Which network judges only the script knows: where it says so of none, --augment is refused.
+        """
+        self._has_discriminator, network = True, self._networks.add(name, network)
+        return see_augmented(network) if self.settings.augment else network
 
     def generator(self, name: str, network: nn.Module) -> Any:
         """The same for the network that grids are drawn from and that is saved; it is @rebuildable.
@@ -127,10 +139,15 @@ class Training:
                 ...                         # a step of the generator
 
         An iteration may span an epoch's end; a last one that would have fewer batches is not begun. `break`, after a
-        step, ends the run in order. Raises DataError for classes of a set without labels.
+        step, ends the run in order. Raises DataError for classes of a set without labels, BadArgument for --augment
+        without a discriminator.
         """
         if labelled:
             self.classes  # noqa: B018 (a set without labels is refused before the folder is made)
+        if self.settings.augment and not self._has_discriminator:
+            raise BadArgument(
+                f"--augment: {self._script}.py does not say which network it is for: run.discriminator(name, network)"
+            )
         self._loop.begin(critic_steps)
         self._taken = self._progress.step
         draw = self._batches.labelled if labelled else self._batches.images
