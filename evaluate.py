@@ -133,7 +133,10 @@ class Scorer:
         if key not in self._sets:
             real = load_for(settings, dataset["name"], dataset.get("reading", 1))
             if real.fingerprint != dataset["fingerprint"]:
-                say(f"{real.name}: its training images are not those that the run was trained on")
+                say(
+                    f"{real.name}: its training images are not those that the run was trained on; some that are held"
+                    " out now may have been among them"
+                )
             self._sets[key] = real
         return self._sets[key]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from common.data.scaling import square
+from common.data.scaling import shaped_like, square
 
 import numpy as np
 
@@ -30,6 +30,12 @@ def upright(picture: "Image", grey: bool) -> "Image":
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return picture.convert("L" if grey else "RGB")
+
+
+def upright_size(picture: "Image") -> tuple[int, int]:
+    """Width and height once it is turned as its EXIF says."""
+    turned = picture.getexif().get(0x0112, 1) > 4  # orientations 5 to 8 lie on their side
+    return picture.size[::-1] if turned else picture.size
 
 
 def with_picture(content: bytes, work: "Callable[[Image], Any]") -> Any:
@@ -57,11 +63,20 @@ class Form:
         return self.size, self.size, (1 if self.grey else 3) * (2 if self.pairs else 1)
 
     def of(self, picture: "Image") -> np.ndarray:
-        # A JPEG far larger than needed is decoded smaller, faster.
-        picture.draft(None, (2 * self.size if self.pairs else self.size, self.size))
-        picture = upright(picture, self.grey)
+        """Of a picture of one image, or of both sides of a pair."""
         if not self.pairs:
-            return square(picture, self.size, self.fit)
-        middle, (width, height) = picture.width // 2, picture.size
-        sides = picture.crop((0, 0, middle, height)), picture.crop((middle, 0, width, height))
+            return square(self.upright(picture), self.size, self.fit)
+        picture = self.upright(picture, across=2)
+        middle, (width, height) = picture.width // 2, picture.size  # of an odd width the middle column is on no side
+        return self.of_two(picture.crop((0, 0, middle, height)), picture.crop((width - middle, 0, width, height)))
+
+    def of_two(self, A: "Image", B: "Image") -> np.ndarray:
+        """Of the two sides of a pair, upright. B is stretched to A's shape, so that what is cropped is the same."""
+        sides = A, shaped_like(A.size, B, self.size)
         return np.concatenate([square(side, self.size, self.fit) for side in sides], 2)
+
+    def upright(self, picture: "Image", across: int = 1) -> "Image":
+        """A picture that is to be `across` such images wide, as L or RGB."""
+        # A JPEG far larger than needed is decoded smaller, faster.
+        picture.draft(None, (across * self.size, self.size))
+        return upright(picture, self.grey)

@@ -18,7 +18,9 @@ LARGEST_KEPT = 64  # images of one square size up to this stay as they are; othe
 HOW = {"crop": "cropped at the centre and ", "pad": "padded to squares and ", "stretch": "stretched to squares and "}
 
 
-def target_size(sizes: set[tuple[int, int]], reading: Reading) -> tuple[int, str | None]:
+def target_size(
+    sizes: set[tuple[int, int]], reading: Reading, what: str = "images"
+) -> tuple[int, str | None]:
     """Pixels a side of what images of these sizes (width, height) become, and what is to be said of it, if anything."""
     width, height = min(sizes)
     size = reading.image_size or (width if len(sizes) == 1 and width == height <= LARGEST_KEPT else LARGEST_KEPT)
@@ -27,7 +29,7 @@ def target_size(sizes: set[tuple[int, int]], reading: Reading) -> tuple[int, str
     found = f"{width}x{height}" if len(sizes) == 1 else f"of {len(sizes):,} sizes"
     how = HOW[reading.fit] if any(width != height for width, height in sizes) else ""
     hint = "" if reading.image_size else " (--image-size sets another size)"
-    return size, f"images are {found}, {how}scaled to {size}x{size}{hint}"
+    return size, f"{what} are {found}, {how}scaled to {size}x{size}{hint}"
 
 
 def square(picture: "Image", size: int, fit: str = "crop") -> np.ndarray:
@@ -42,6 +44,22 @@ def square(picture: "Image", size: int, fit: str = "crop") -> np.ndarray:
         else:
             picture = picture.resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(picture).reshape(size, size, -1)
+
+
+def same_shape(one: tuple[int, int], other: tuple[int, int], size: int) -> bool:
+    """Whether two sizes (width, height) are of one shape, to a pixel where they are scaled to `size`."""
+    a, b = one[0] * other[1], other[0] * one[1]
+    return abs(a - b) * size <= max(a, b)
+
+
+def shaped_like(shape: tuple[int, int], picture: "Image", size: int) -> "Image":
+    """The picture, stretched where it is not `same_shape` as a picture of width and height `shape`."""
+    if same_shape(shape, picture.size, size):
+        return picture
+    scale = max(picture.width / shape[0], picture.height / shape[1])
+    from PIL import Image
+
+    return picture.resize((round(shape[0] * scale), round(shape[1] * scale)), Image.Resampling.LANCZOS)
 
 
 def _edge_colour(picture: "Image") -> int | tuple[int, ...]:
