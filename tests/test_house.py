@@ -106,7 +106,7 @@ def constants_of(file):
     ]
 
 
-TOOLS = [HOME / f"{name}.py" for name in ("sample", "evaluate", "compare")]
+TOOLS = [HOME / f"{name}.py" for name in ("sample", "evaluate", "compare", "look")]
 
 
 @pytest.mark.parametrize("file", [*MODULES, *TOOLS], ids=named)
