@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from common.data.dataset import held_by_pixels
-from common.data.decoding import Form, with_picture
+from common.data.decoding import Form, upright_size, with_picture
 from common.data.layout import Layout
 from common.data.reading import Reading
-from common.data.scaling import target_size
+from common.data.scaling import same_shape, target_size
 from common.errors import DataError
 from common.storage.platforms import reserve_room
 from common.storage.whole import scratch_folder, write_whole
@@ -64,22 +64,46 @@ class Decoder:
 
     def form(self) -> Form:
         """What these become, told by their sizes and modes. Raises DataError."""
-        names = [*self._layout.train, *self._layout.held]
-        about = {name: self._attempt(name, lambda picture: (picture.size, picture.mode)) for name in names}
+        layout = self._layout
+        names = [*layout.train, *layout.held]
+        size_of = (lambda picture: picture.size) if layout.sides is None else upright_size
+        about = {
+            name: self._attempt(name, lambda picture: (size_of(picture), picture.mode))
+            for name in (*names, *layout.partner.values())
+        }
         readable = {name: value for name, value in about.items() if value}
         if not readable:
             raise DataError(f"{self.asked}: none of its {len(names):,} images can be read")
         grey = all(mode in ("1", "L", "LA") or mode.startswith("I") for _, mode in readable.values())
-        pairs = self._layout.sides is not None
-        for name, ((width, height), _) in readable.items() if pairs else ():
-            if width != 2 * height:
+        sizes = {name: readable[name][0] for name in names if name in readable}
+        if layout.sides is not None and not layout.partner:
+            sizes = self._halved(sizes)
+        what = "images" if layout.sides is None else "sides"
+        size, said = target_size({*sizes.values()}, self._reading, what)
+        self._understood += [said] if said else []
+        partners = {B: readable[B][0] for B in layout.partner.values() if B in readable}
+        self._understood += self._stretched(sizes, partners, size)
+        return Form(size, grey, layout.sides is not None, self._reading.fit)
+
+    def _halved(self, sizes: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+        """Of pictures that hold both sides of a pair, the sizes of a side. Raises DataError for one that may not."""
+        for name, (width, height) in sizes.items():
+            if self._layout.unless_wide and width < 2 * height:
                 raise DataError(
-                    f"{self.asked}: {name} is {width}x{height} pixels, and a pair is twice as wide as"
-                    " high; to make pairs from single images give --pairs edges"
+                    f"{self.asked}: {name} is {width}x{height} pixels, not twice as wide as high as a picture of both"
+                    f" sides of a pair would be; {self._layout.unless_wide}"
                 )
-        size, said = target_size({size for size, _ in readable.values()}, self._reading)
-        self._understood += [said] if said and not pairs else []
-        return Form(size, grey, pairs, self._reading.fit)
+        return {name: (width // 2, height) for name, (width, height) in sizes.items()}
+
+    def _stretched(self, A: dict[str, tuple[int, int]], B: dict[str, tuple[int, int]], size: int) -> list[str]:
+        """What is to be said of pairs whose B has another shape than A, by the sizes of both."""
+        pairs = [(one, other) for one, other in self._layout.partner.items() if one in A and other in B]
+        differ = [(one, other) for one, other in pairs if not same_shape(A[one], B[other], size)]
+        for one, other in differ[:1]:
+            (width, height), (wide, high) = A[one], B[other]
+            example = f"{one} is {width}x{height}, {other} {wide}x{high}"
+            return [f"of {len(differ):,} of {len(pairs):,} pairs B is stretched to the shape of A ({example})"]
+        return []
 
     def fill(self, staging: Path, form: Form) -> None:
         """Writes what `decode` promises. Raises DataError, and OSError where there is no room for it."""
@@ -117,11 +141,21 @@ class Decoder:
             file.truncate(len(names) * math.prod(form.shape))
             reserve_room(raw)  # a full disk is found out now, not after an hour of decoding
             for name in names:
-                image = None if name in self._broken else self._attempt(name, form.of)
+                image = self._image(name, form)
                 if image is not None:
                     file.write(image.tobytes())
                     good.append(name)
         return good
+
+    def _image(self, name: str, form: Form) -> np.ndarray | None:
+        """An image or a pair; None where it, or a side of it, is broken. Raises DataError."""
+        partner = self._layout.partner.get(name)
+        if self._broken.keys() & {name, partner}:
+            return None
+        if partner is None:
+            return self._attempt(name, form.of)
+        sides = [self._attempt(one, form.upright) for one in (name, partner)]
+        return None if any(side is None for side in sides) else form.of_two(*sides)
 
     def _attempt(self, name: str, work: "Callable[[Image], Any]") -> Any | None:
         """work(picture) of this file; None where it is broken and may be left out. Raises DataError."""

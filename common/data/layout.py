@@ -13,6 +13,8 @@ class Layout:
     classes         in the order of the labels
     partner         of pairs in two folders, name of A: name of B
     sides           of pairs, what A and B are called
+    unless_wide     of pictures that are taken to hold both sides: what to do where one is not twice as wide as high,
+                    and may be a single image; empty where their owner says that they do
     understood      what its owner should see, a sentence each
     left_out        what is neither trained on nor held out, counted and named, a sentence each
     """
@@ -23,5 +25,6 @@ class Layout:
     classes: tuple[str, ...] = ()
     partner: Mapping[str, str] = field(default_factory=dict)
     sides: tuple[str, str] | None = None
+    unless_wide: str = ""
     understood: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()

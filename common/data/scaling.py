@@ -18,9 +18,7 @@ LARGEST_KEPT = 64  # images of one square size up to this stay as they are; othe
 HOW = {"crop": "cropped at the centre and ", "pad": "padded to squares and ", "stretch": "stretched to squares and "}
 
 
-def target_size(
-    sizes: set[tuple[int, int]], reading: Reading, what: str = "images"
-) -> tuple[int, str | None]:
+def target_size(sizes: set[tuple[int, int]], reading: Reading, what: str = "images") -> tuple[int, str | None]:
     """Pixels a side of what images of these sizes (width, height) become, and what is to be said of it, if anything."""
     width, height = min(sizes)
     size = reading.image_size or (width if len(sizes) == 1 and width == height <= LARGEST_KEPT else LARGEST_KEPT)
@@ -53,13 +51,13 @@ def same_shape(one: tuple[int, int], other: tuple[int, int], size: int) -> bool:
 
 
 def shaped_like(shape: tuple[int, int], picture: "Image", size: int) -> "Image":
-    """The picture, stretched where it is not `same_shape` as a picture of width and height `shape`."""
-    if same_shape(shape, picture.size, size):
-        return picture
-    scale = max(picture.width / shape[0], picture.height / shape[1])
+    """The picture, stretched and scaled to `size` pixels on the shorter side where it has not the shape of `shape`."""
     from PIL import Image
 
-    return picture.resize((round(shape[0] * scale), round(shape[1] * scale)), Image.Resampling.LANCZOS)
+    if same_shape(shape, picture.size, size):
+        return picture
+    scale = size / min(shape)
+    return picture.resize(tuple(round(scale * length) for length in shape), Image.Resampling.LANCZOS)
 
 
 def _edge_colour(picture: "Image") -> int | tuple[int, ...]:
