@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from common.data.layout import Layout
+from common.data.layout import Layout, left_out_of
 from common.data.tree import Folders, tree_of
 from common.errors import DataError
 
@@ -16,18 +16,18 @@ def layout_of(asked: str, names: list[str]) -> Layout:
     if not train:
         title = next(iter(tree.titles.values()))
         raise DataError(f"{asked}: has {title}/ but no images in train/; put those to train on there")
-    left_out = [_counted(tree.outside, "in no split")] if tree.outside else []
+    left_out = [left_out_of(tree.outside, "in no split")] if tree.outside else []
     train = _without_wrappers(train)
     classes = tuple(sorted({inside[0] for inside in train.values()})) if all(train.values()) else ()
     held_split = next((split for split in HELD if split in tree.splits), None)
     held = _without_wrappers(tree.splits.get(held_split, {}), set(classes))
     left_out += [
-        _counted(tree.splits[split], f"in {tree.titles[split]}/")
+        left_out_of(tree.splits[split], f"in {tree.titles[split]}/")
         for split in HELD
         if split in tree.splits and split != held_split
     ]
     if classes and held and not all(held.values()):
-        left_out.append(_counted(held, f"in {tree.titles[held_split]}/, which has no classes,"))
+        left_out.append(left_out_of(held, f"in {tree.titles[held_split]}/, which has no classes,"))
         held = {}
     unknown = {inside[0] for inside in held.values()} - set(classes) if classes else set()
     if unknown:
@@ -44,8 +44,3 @@ def _without_wrappers(images: dict[str, Folders], but: Iterable[str] = ()) -> di
             break
         images = {name: inside[1:] for name, inside in images.items()}
     return images
-
-
-def _counted(names: Iterable[str], where: str) -> str:
-    names = sorted(names)
-    return f"left out {len(names):,} image(s) {where} ({names[0]}{', ...' * (len(names) > 1)})"

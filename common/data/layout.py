@@ -1,6 +1,6 @@
 """Which images of a tree are trained on and which held out, what their class is, and which belong together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -28,3 +28,9 @@ class Layout:
     unless_wide: str = ""
     understood: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+
+
+def left_out_of(names: Iterable[str], where: str, what: str = "image(s)") -> str:
+    """How it is said that these are left out: `left out 12 image(s) in val/ (val/1.png, ...)`."""
+    names = sorted(names)
+    return f"left out {len(names):,} {what} {where} ({names[0]}{', ...' * (len(names) > 1)})"
