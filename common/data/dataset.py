@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from common.console import say
 from common.data.reading import Reading
 from common.errors import DataError
 
@@ -58,7 +59,9 @@ class Found:
 
 
 def hold_out(name: str, found: Found, reading: Reading) -> Dataset:
-    """The set's own test images are held out, else a share of it. Raises DataError."""
+    """The set's own test images are held out, else a share of it; says what is left out. Raises DataError."""
+    for sentence in found.left_out:
+        say(f"{name}: {sentence}")
     train, test, classes = found.train, found.held, found.classes
     understood = found.understood
     if test is None:

@@ -19,12 +19,15 @@ import numpy as np
 
 def read_folder(asked: str, listed: Listing, reading: Reading) -> Found:
     """The images of a folder or archive that has some. Raises DataError, beginning with `asked`."""
-    names = listed.images()
-    found = read_images(asked, listed, layout_of(asked, names), reading)
-    others = sorted(set(listed.files) - set(names))
-    if others:
-        found.left_out += (f"passed over {len(others):,} file(s) that are not images ({others[0]})",)
+    found = read_images(asked, listed, layout_of(asked, listed.images()), reading)
+    found.left_out += passed_over(listed)
     return found
+
+
+def passed_over(listed: Listing) -> tuple[str, ...]:
+    """What is said of the files of a folder or archive that are no images."""
+    others = sorted(set(listed.files) - set(listed.images()))
+    return (f"passed over {len(others):,} file(s) that are not images ({others[0]})",) if others else ()
 
 
 def read_images(asked: str, listed: Listing, layout: Layout, reading: Reading) -> Found:

@@ -62,8 +62,6 @@ def load(dataset: str | None, reading: Reading = AS_IT_IS) -> Dataset:
     if name not in NAMES and not os.path.lexists(name):
         raise DataError(f"--dataset {name}: neither a data set ({', '.join(NAMES)}) nor a path that exists")
     found = fitted(_named(name, reading.data_root) if name in NAMES else read_path(name, reading), reading)
-    for sentence in found.left_out:
-        say(f"{name}: {sentence}")
     # Named once all is read: earlier versions called these classes 0 to 9, and their runs go on.
     data = hold_out(name, found, reading)
     return replace(data, classes=NAMES_OF_CLASSES.get(name, data.classes))
