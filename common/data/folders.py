@@ -9,7 +9,7 @@ from common.data.cache import cache_folder
 from common.data.classes import layout_of
 from common.data.dataset import Found, Part
 from common.data.decoded import Decoder, decode, is_whole
-from common.data.layout import Layout
+from common.data.layout import Layout, left_out_of
 from common.data.listing import Listing
 from common.data.reading import Reading
 from common.storage.platforms import memory
@@ -25,9 +25,13 @@ def read_folder(asked: str, listed: Listing, reading: Reading) -> Found:
 
 
 def passed_over(listed: Listing) -> tuple[str, ...]:
-    """What is said of the files of a folder or archive that are no images."""
-    others = sorted(set(listed.files) - set(listed.images()))
-    return (f"passed over {len(others):,} file(s) that are not images ({others[0]})",) if others else ()
+    """What is said of what a folder or archive holds beside the images that are read."""
+    unread = listed.unread()
+    said = [f"{left_out_of(names, 'that are not read', kind.title)}: {kind.advice}" for kind, names in unread.items()]
+    others = sorted(set(listed.files).difference(listed.images(), *unread.values()))
+    if others:
+        said.append(f"passed over {len(others):,} file(s) that are not images ({others[0]})")
+    return (*said, *listed.left_out)
 
 
 def read_images(asked: str, listed: Listing, layout: Layout, reading: Reading) -> Found:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from common.data import arrays, tables
+from common.data.archives import is_archive
 from common.data.dataset import Found
 from common.data.folders import read_folder
-from common.data.listing import Listing, is_archive, listing
+from common.data.listing import Listing, listing
 from common.data.named import cifar, idx
 from common.data.parquet import read_parquet
 from common.data.reading import Reading
@@ -73,15 +74,17 @@ def read_path(text: str, reading: Reading) -> Found:
 
 def _read_tree(asked: str, listed: Listing, reading: Reading) -> Found:
     """The set that a folder or archive holds: files of a known set, else images, else files of data."""
-    names, images = sorted(listed.files), listed.images()
-    kinds = *KNOWN, *(BESIDE_FEW_IMAGES if len(images) < FEW else ()), *(() if images else ALONE)
+    names, images, unread = sorted(listed.files), listed.images(), listed.unread()
+    few = len(images) + sum(map(len, unread.values())) < FEW
+    kinds = *KNOWN, *(BESIDE_FEW_IMAGES if few else ()), *(ALONE if few and not images else ())
     for kind in kinds:
         chosen = kind.among(names)
         if chosen:
             found = kind.read(asked, {name: listed.place(name) for name in chosen}, reading)
-            return replace(found, left_out=(*found.left_out, *_beside(kind, images)))
+            return replace(found, left_out=(*found.left_out, *_beside(kind, images), *listed.left_out))
     if not images:
-        raise DataError(f"{asked}: no images found; {_contents(names)}")
+        held = [f"{len(those):,} {kind.title} ({those[0]}): {kind.advice}" for kind, those in unread.items()]
+        raise DataError(f"{asked}: no images found; {f'it holds {held[0]}' if held else _contents(names)}")
     return read_folder(asked, listed, reading)
 
 

@@ -1,70 +1,92 @@
-"""What lies in a folder or a zip, and the content of one of its files."""
+"""What lies in a folder or an archive, and the content of one of its files."""
 
 import errno
-import hashlib
 import os
 import stat
-import zipfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import cached_property
+from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from common.data.cache import cache_folder, write_to_cache
+from common.data.archives import opened, unpack
+from common.data.formats import BEGINNING, Foreign, told_by_content, told_by_name
+from common.data.words import is_nothing
 from common.errors import DataError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 LARGEST_FILE = 1 << 29  # bytes that an image may have, and a file of a named set once it is unpacked
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a folder or zip."""
+    """The files of a folder or archive."""
 
     files: dict[str, str]  # name inside, with slashes: what identifies its content
     read: Callable[[str], bytes]  # the content of one
     place: Callable[[str], Path]  # a file that has that content: out of an archive, unpacked into the cache
     identity: str  # of the whole
+    open: Callable[[str], BinaryIO] | None = None  # to look at its beginning; where it is None, all of it is read
+    left_out: tuple[str, ...] = ()  # what is in it beside files, a sentence each
 
     def images(self) -> list[str]:
-        """The names of those that may be images."""
-        return sorted(name for name in self.files if name.lower().endswith(SUFFIXES))
+        """The names of those that are images and that are read."""
+        return sorted(name for name, told in self._told.items() if told is True)
 
+    def unread(self) -> dict[Foreign, list[str]]:
+        """The names of those that are images and that are not read, by kind."""
+        found = defaultdict(list)
+        for name, told in sorted(self._told.items()):
+            if isinstance(told, Foreign):
+                found[told].append(name)
+        return found
 
-def is_archive(path: Path) -> bool:
-    """Whether it is, by its name, an archive that is read as the folder in it."""
-    return path.suffix.lower() == ".zip"
+    @cached_property
+    def _told(self) -> dict[str, bool | Foreign]:
+        """What each file is."""
+        told = {name: told_by_name(name) for name in self.files}
+        for name in [name for name, known in told.items() if known is None]:
+            told[name] = told_by_content(name, self._beginning(name))
+        return told
+
+    def _beginning(self, name: str) -> bytes:
+        """The first bytes of a file; none of one that cannot be read, which is named when it has to be."""
+        try:
+            if self.open is None:
+                return self.read(name)[:BEGINNING]
+            with self.open(name) as file:
+                return file.read(BEGINNING)
+        except Exception:  # what a damaged archive raises is as varied as the damage
+            return b""
 
 
 def listing(path: Path) -> Listing:
-    """What a folder or zip holds. Raises DataError where that cannot be told, or leads out of it."""
+    """What a folder or archive holds. Raises DataError where that cannot be told, or leads out of it."""
     identity = str(path.resolve())
     if path.is_dir():
-        return Listing(dict(walk(path)), lambda name: read(path / name), path.joinpath, identity)
-    try:
-        archive = zipfile.ZipFile(path)
-    except Exception as error:  # also of a version of the format that zipfile does not know
-        raise DataError(f"--dataset {path}: truncated or not a zip file ({error}); replace it") from error
-    found = {}
-    for entry in archive.infolist():
-        parts = entry.filename.replace("\\", "/").split("/")
-        if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
-            raise DataError(f"--dataset {path}: its entry {entry.filename} leads out of the archive; use another one")
-        if not entry.is_dir() and not any(part.startswith((".", "__MACOSX")) for part in parts):
-            found[entry.filename] = f"{entry.file_size} {entry.CRC}"
+        return Listing(
+            dict(walk(path)),
+            lambda name: read(path / name),
+            path.joinpath,
+            identity,
+            open=lambda name: path.joinpath(name).open("rb"),
+        )
+    archive = opened(path)
 
-    def unzip(name: str) -> bytes:
+    def content(name: str) -> bytes:
         with archive.open(name) as file:
             return bounded(file)
 
     def place(name: str) -> Path:
-        key = hashlib.sha256(repr((identity, name, found[name])).encode()).hexdigest()
-        plain = cache_folder() / "unzipped" / f"{key[:16]}-{PurePosixPath(name).name}"
-        if not plain.exists():
-            write_to_cache(plain, unzip(name))
-        return plain
+        try:
+            with archive.open(name) as file:
+                return unpack(file, name, path)
+        except DataError:
+            raise
+        except Exception as error:
+            raise DataError(f"--dataset {path}: {name} in it cannot be read ({error}); replace the archive") from error
 
-    return Listing(found, unzip, place, identity)
+    return Listing(archive.files, content, place, identity, archive.open, archive.left_out)
 
 
 def walk(path: Path) -> Iterator[tuple[str, str]]:
@@ -87,7 +109,7 @@ def walk(path: Path) -> Iterator[tuple[str, str]]:
             folders.clear()
             continue
         seen.add(own)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not is_nothing([name]))
         above |= {os.path.join(folder, name): (*over, own) for name in folders}
         for name in sorted(names):
             full = Path(folder, name)
@@ -97,7 +119,7 @@ def walk(path: Path) -> Iterator[tuple[str, str]]:
                 if error.errno == errno.ELOOP:
                     refuse(error)
                 state = full.lstat()  # a link to nothing: the image that cannot be read is named later
-            if not name.startswith(".") and (stat.S_ISREG(state.st_mode) or stat.S_ISLNK(state.st_mode)):
+            if not is_nothing([name]) and (stat.S_ISREG(state.st_mode) or stat.S_ISLNK(state.st_mode)):
                 yield full.relative_to(path).as_posix(), f"{state.st_size} {state.st_mtime_ns}"
 
 

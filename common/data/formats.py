@@ -1,0 +1,149 @@
+"""Which files are images, by their names and first bytes: what Pillow reads, and what needs something else first."""
+
+import contextlib
+import importlib
+import importlib.util
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import PurePosixPath
+
+BEGINNING = 512  # bytes of a file that tell what it is
+# In the order in which they are tried. A file that has a suffix of one of these is an image, whatever is in it.
+USUAL = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "DIB", "TGA", "ICO", "QOI", "PSD")
+USUAL += ("HEIF", "JXL")  # of the packages below
+# Pillow hands EPS to Ghostscript and WMF to Windows, unpacks FITS without a bound, and reads no pixels of the others.
+NEVER = {"EPS", "WMF", "FITS", "BUFR", "GRIB", "HDF5", "MPEG"}
+_SIGNATURES = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a|BM....\0\0\0\0|II\*\0|MM\0\*|P[1-6]\s+[\d#]"
+    rb"|\0\0\0\x0cjP  |\xffO\xffQ|qoif|8BPS\x00\x01",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Images of a format that Pillow does not read.
+
+    title       what one of them is called
+    suffixes    of their names
+    advice      what to do so that they are read
+    begins      a pattern of their first bytes
+    package     that reads them where it is installed: a module, which registers itself with Pillow by `register()`
+    """
+
+    title: str
+    suffixes: tuple[str, ...]
+    advice: str
+    begins: bytes = rb"(?!)"
+    package: str | None = None
+    register: str | None = None
+
+
+RAW = ".dng .cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .orf .rw2 .raf .pef .srw .x3f .3fr .iiq .erf .kdc .mef .mos .rwl"
+FOREIGN = (
+    Foreign(
+        "HEIC image(s)",
+        (".heic", ".heics", ".heif", ".heifs", ".hif"),
+        "pip install pillow-heif lets them be read",
+        rb"....ftyp(?:hei[cxms]|hev[cxms]|(?:mif1|msf1)(?!.{0,80}avi[fs]))",
+        "pillow_heif",
+        "register_heif_opener",
+    ),
+    Foreign(
+        "AVIF image(s)",
+        (".avif", ".avifs"),
+        "pip install --upgrade pillow lets them be read",
+        rb"....ftyp(?:avi[fs]|(?:mif1|msf1).{0,80}avi[fs])",
+    ),
+    Foreign(
+        "JPEG XL image(s)",
+        (".jxl",),
+        "pip install pillow-jxl-plugin lets them be read",
+        rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n",
+        "pillow_jxl",
+    ),
+    Foreign("camera raw file(s)", tuple(RAW.split()), "develop them to JPEG or PNG", rb"....ftypcrx |FUJIFILM|FOVb"),
+    Foreign("DICOM image(s)", (".dcm", ".dicom"), "convert them to PNG of 16 bits", rb".{128}DICM"),
+    Foreign(
+        "OpenEXR or Radiance image(s)",
+        (".exr", ".hdr"),
+        "convert them to TIFF of floats",
+        rb"v/1\x01|#\?(?:RADIANCE|RGBE)",
+    ),
+    Foreign("FITS image(s)", (".fits", ".fit", ".fts"), "convert them to TIFF of floats", rb"SIMPLE  ="),
+    Foreign("medical volume(s)", (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd"), "write their slices as PNG of 16 bits"),
+    Foreign(
+        "vector drawing(s)",
+        (".svg", ".svgz", ".eps", ".ps", ".ai", ".wmf", ".emf"),
+        "draw them to PNG",
+        rb"%!PS|%PDF|\xc5\xd0\xd3\xc6|\s*(?:<\?xml.*|<!--.*|<!DOCTYPE svg.*)?<svg\b",
+    ),
+    Foreign("layered drawing(s)", (".xcf", ".kra", ".psb", ".ora"), "export them to PNG", rb"gimp xcf|8BPS\x00\x02"),
+)
+
+
+def suffix_of(name: str) -> str:
+    """In lower case; empty for a name without one, such as one that ends in a number. '.nii.gz' is one suffix."""
+    found = re.search(r"(\.nii)?\.[a-z][a-z0-9]{0,9}$|\.3fr$", PurePosixPath(name).name.lower())
+    return found.group() if found else ""
+
+
+@cache
+def readable() -> tuple[str, ...]:
+    """Pillow's names of the formats that are read, the usual ones first; of those packages, too, that are installed."""
+    from PIL import Image, features
+
+    Image.init()
+    for kind in FOREIGN:
+        if kind.package and importlib.util.find_spec(kind.package):
+            with contextlib.suppress(ImportError, OSError):  # one that is broken, as without its library
+                package = importlib.import_module(kind.package)
+                if kind.register:
+                    getattr(package, kind.register)()
+    usual = [name for name in USUAL if name in Image.OPEN and (name != "AVIF" or features.check("avif"))]
+    # A format that looks at no first bytes would take whatever is damaged for its own.
+    signed = [name for name, (_, accepts) in sorted(Image.OPEN.items()) if accepts and name not in (*USUAL, *NEVER)]
+    return (*usual, *signed)
+
+
+@cache
+def formats_for(suffix: str) -> tuple[str, ...]:
+    """The formats that a file with this suffix may have: any, but Targa, whose first bytes say nothing, by it."""
+    return tuple(one for one in readable() if one != "TGA" or _suffixes().get(suffix) == "TGA")
+
+
+@cache
+def _suffixes() -> dict[str, str]:
+    """Suffix: Pillow's format, of those that are read."""
+    from PIL import Image
+
+    formats = {*readable(), "MPO"}  # which opens as JPEG
+    return {suffix: name for suffix, name in Image.registered_extensions().items() if name in formats}
+
+
+def told_by_name(name: str) -> "bool | Foreign | None":
+    """Whether it is an image that is read (True), one that is not (Foreign), or none (False); None: its bytes tell."""
+    suffix = suffix_of(name)
+    known = _suffixes().get(suffix)
+    if known in (*USUAL, "MPO"):
+        return True
+    foreign = next((kind for kind in FOREIGN if suffix in kind.suffixes), None)
+    return foreign or (None if known or not suffix else False)
+
+
+def told_by_content(name: str, beginning: bytes) -> "bool | Foreign":
+    """The same by a file's first bytes."""
+    from PIL import Image
+
+    if len(beginning) < 16:
+        return False
+    known = _suffixes().get(suffix_of(name))
+    if _SIGNATURES.match(beginning) or (known and Image.OPEN[known][1](beginning[:16])):
+        return True
+    return foreign_of(beginning) or False
+
+
+def foreign_of(beginning: bytes) -> Foreign | None:
+    """The kind of image that begins so and is not read."""
+    return next((kind for kind in FOREIGN if re.match(kind.begins, beginning, re.DOTALL)), None)
