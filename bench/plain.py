@@ -10,7 +10,7 @@ import importlib
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,6 +31,7 @@ from common.nn.device import resolve_device
 from common.options import Settings, parse
 from common.storage.platforms import keep_freed_memory
 from common.training import Training
+from common.training.plan import with_batches_that_fit
 from common.training.preparation import prepare
 from common.training.stopping import Stopping
 
@@ -60,9 +61,9 @@ class Plain:
 
     precision = "fp32"
 
-    def __init__(self, settings: Settings):
-        self.settings = settings
+    def __init__(self, settings: Settings, given: Collection[str]):
         self.data = load_for(settings, settings.dataset)
+        self.settings = settings = with_batches_that_fit(settings, given, len(self.data.images))
         self.device = resolve_device(settings.device)
         self.images_shown = 0
         self.generator_as_saved: nn.Module | None = None
@@ -152,7 +153,7 @@ def start(way: str, name: str, line: list[str]) -> tuple[ModuleType, Training | 
     script.Flatten = nn.Flatten
     script.Unflatten = lambda *shape: nn.Unflatten(1, shape)
     script.Dropout = nn.Dropout
-    return script, Plain(script.Settings(**given))
+    return script, Plain(script.Settings(**given), given)
 
 
 class Enough(Exception):

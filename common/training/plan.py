@@ -1,8 +1,8 @@
 """How long a run is, and what is due at which of its steps. Everything here is decided before the first of them."""
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,8 @@ from common.errors import BadArgument, DataError, FolderError
 from common.options import Settings
 
 LOG_EVERY = 100  # steps between rows of log.csv within an epoch
+MANY_BATCHES = 10  # in an epoch: each end has a row of the log, which is said
+LINES = 10  # that are said between two grids, about, where an epoch has fewer
 GRIDS = 40  # grids of samples in a run of default length
 SECOND_GRID = 8  # steps; the first comes after one iteration, each further one after twice as many
 WATCHED_AFTER = 0.05  # of the run: a generator that has only just begun makes few kinds of images
@@ -88,10 +90,23 @@ class Plan:
 
     def line_is_due(self, step: int) -> bool:
         """A row of the log that is also said."""
-        return self.ends_an_epoch(step) or self.grid_is_due(step)
+        return self.grid_is_due(step) or step % self.steps_between_lines == 0
 
     def row_is_due(self, step: int) -> bool:
-        return self.line_is_due(step) or step % LOG_EVERY == 0
+        return self.line_is_due(step) or self.scores_are_due(step) or step % self.steps_between_rows == 0
+
+    @property
+    def steps_between_rows(self) -> int:
+        """Whole epochs, where these are short: a row at each end would be one a step, and wait for the device."""
+        return LOG_EVERY - (LOG_EVERY % self.batches_per_epoch if self.batches_per_epoch < MANY_BATCHES else 0)
+
+    @property
+    def steps_between_lines(self) -> int:
+        """An epoch; where these are short as many steps as between rows, or in a long run a multiple of them."""
+        if self.batches_per_epoch >= MANY_BATCHES:
+            return self.batches_per_epoch
+        most = self.sample_every * self.batches_per_epoch // LINES
+        return self.steps_between_rows * max(1, most // self.steps_between_rows)
 
     def epochs_as_text(self, step: int) -> str:
         """As they are said and name a grid: 3; 2.25 within an epoch, or 3.00 where that has grids; 0.0011 early on."""
@@ -107,6 +122,17 @@ class Plan:
     def scores_are_due(self, step: int) -> bool:
         every = self.evaluate_every
         return bool(every) and self.ends_an_epoch(step) and round(self.epochs_done(step)) % every == 0
+
+
+def with_batches_that_fit(s: Settings, given: Collection[str], images: int) -> Settings:
+    """The settings for a set of so many images, of what is `given` on the line.
+
+    Where the script's own batch is larger than the set, it is the largest power of two that is not. A --batch-size that
+    is larger stays, for `make_plan` to refuse; so does a set of one image.
+    """
+    if "batch_size" in given or not 2 <= images < s.batch_size:
+        return s
+    return replace(s, batch_size=1 << (images.bit_length() - 1))
 
 
 def make_plan(s: Settings, images: int, record: Mapping[str, Any] | None, longer: bool) -> Plan:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from common.console import say
 from common.data.dataset import Dataset
 from common.data.loading import load_for
 from common.data.reading import VERSION
@@ -19,7 +20,7 @@ from common.runs.record import read_record
 from common.training.batches import Batches
 from common.training.networks import Networks
 from common.training.parts import Parts
-from common.training.plan import make_plan
+from common.training.plan import make_plan, with_batches_that_fit
 from common.training.progress import Progress
 from common.training.recorder import Recorder
 from common.training.settling import end_if_finished, settle
@@ -71,7 +72,12 @@ def _prepare(
     device = resolve_device(record["device"] if record else s.device)
     precision = record["precision"] if record else resolve_precision(s.precision, device)
     if not record:
-        plan = make_plan(s, len(data.images), None, longer)
+        images, usual = len(data.images), s.batch_size
+        s = with_batches_that_fit(s, given, images)
+        plan = make_plan(s, images, None, longer)
+        if s.batch_size < usual and not s.quiet:
+            fewer = f"{images} training images are fewer than the usual {usual} of a batch"
+            say(f"{folder.path}: in batches of {s.batch_size}, for {fewer}; --batch-size sets another number")
     randomness, progress = Randomness(device), Progress(plan)
     randomness.seed(s.seed)
     had = (record["threads"], record.get("most_threads")) if record else (None, None)
