@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from common import options
-from common.data.dataset import Part
+from common.data.dataset import Found, Part
 from common.errors import Done
 
 import hypothesis
@@ -285,8 +285,8 @@ LINES = st.one_of(st.lists(WORDS, max_size=9), st.lists(WORDS, max_size=6).map(l
 @hypothesis.given(line=LINES)
 def test_any_line_ends_with_a_documented_code_and_writes_nothing_when_refused(tmp_path_factory, line):
     """Whatever is typed. What would train is ended before its first step."""
-    from common.data import registry
     from common.data.named import download
+    from common.data.named.sets import SETS, Entry
     from common.training import launch
 
     place = tmp_path_factory.getbasetemp() / "any-line"
@@ -303,8 +303,8 @@ def test_any_line_ends_with_a_documented_code_and_writes_nothing_when_refused(tm
         patch.setattr(sys, "stdout", streams[0])
         patch.setattr(sys, "stderr", streams[1])
         patch.setattr(download, "_fetch", lambda title, staging: "no network")
-        for name in registry.PACKAGED:
-            patch.setitem(registry.PACKAGED, name, few_digits)
+        for name in ("mnist-5k", "digits"):
+            patch.setitem(SETS, name, Entry(few_digits))
         with pytest.raises(SystemExit) as end:
             launch(nothing, options.Settings, "An example.")
     for stream in streams:
@@ -318,9 +318,9 @@ def test_any_line_ends_with_a_documented_code_and_writes_nothing_when_refused(tm
 
 
 @functools.cache
-def few_digits():
+def few_digits(name, reading):
     images = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 1), dtype=np.uint8)
-    return Part(images, np.arange(300) % 10), None, tuple("0123456789")
+    return Found(Part(images, np.arange(300) % 10), None, tuple("0123456789"))
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common import sampling
-from common.data import registry
 from common.data.dataset import Dataset
-from common.data.named import download
+from common.data.named import download, sets
 from common.data.pairs import Pairing
 from common.data.reading import Reading
 from common.data.registry import load
@@ -216,7 +215,7 @@ def test_without_labels_features_are_principal_components(tmp_path):
 def test_stacked_digits_are_read_channel_by_channel(tmp_path, monkeypatch):
     write_mnist(tmp_path / "MNIST" / "raw")
     monkeypatch.setenv("GAN_DATA", str(tmp_path))
-    monkeypatch.setattr(registry, "STACKED", ((200, 1), (100, 2)))
+    monkeypatch.setattr(sets, "STACKED", ((200, 1), (100, 2)))
     real = load("stacked-mnist")
     found, classes = features.features_of(real).read(real.held_out)
     digits = features.features_of(load("mnist"))

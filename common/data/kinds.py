@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +11,7 @@ from common.data.archives import is_archive
 from common.data.dataset import Found
 from common.data.folders import read_folder
 from common.data.listing import Listing, listing
-from common.data.named import cifar, idx
+from common.data.named import celeba, cifar, idx
 from common.data.parquet import read_parquet
 from common.data.reading import Reading
 from common.errors import DataError
@@ -33,28 +33,30 @@ NOT_READ = {
 TAKEN = "a folder of images, a .zip or .tar of one, .npz, .npy, .mat, .csv or .parquet"
 
 
+def _called(pattern: str) -> Callable[[Iterable[str]], list[str]]:
+    """Chooses among names those that match without their folders."""
+    return lambda names: [name for name in names if re.fullmatch(pattern, PurePosixPath(name).name, re.IGNORECASE)]
+
+
 @dataclass(frozen=True)
 class Kind:
-    """Files that hold a set by themselves. `pattern` is of their names without folders, `title` says what they are."""
+    """Files that hold a set by themselves: what they are, and which of the names in a folder or archive are theirs."""
 
     title: str
-    pattern: str
+    among: Callable[[Iterable[str]], list[str]]
     read: Reader
-
-    def among(self, names: list[str]) -> list[str]:
-        return [name for name in names if re.fullmatch(self.pattern, PurePosixPath(name).name, re.IGNORECASE)]
 
 
 KNOWN = (  # by names that nothing else has: they count also among images
-    Kind("MNIST's idx files", r".*(images|labels)[.-]idx\d-u?\w+(\.gz)?", idx.read_files),
-    Kind("CIFAR's batches", r"(data_batch_\d|test_batch)(\.bin)?", cifar.read_files),
+    Kind("MNIST's idx files", idx.among, idx.read_files),
+    Kind("CIFAR's batches", cifar.among, cifar.read_files),
 )
 BESIDE_FEW_IMAGES = (
-    Kind("parquet or arrow files", r".*\.(parquet|arrow)", read_parquet),
-    Kind("arrays", r".*\.(npz|npy|mat)", arrays.read_arrays),
+    Kind("parquet or arrow files", _called(r".*\.(parquet|arrow)"), read_parquet),
+    Kind("arrays", _called(r".*\.(npz|npy|mat)"), arrays.read_arrays),
 )
 ALONE = (  # beside images a table is of their classes
-    Kind("tables of pixels", r".*\.(csv|tsv)(\.gz)?", tables.read_tables),
+    Kind("tables of pixels", _called(r".*\.(csv|tsv)(\.gz)?"), tables.read_tables),
 )
 
 
@@ -77,6 +79,11 @@ def _read_tree(asked: str, listed: Listing, reading: Reading) -> Found:
     names, images, unread = sorted(listed.files), listed.images(), listed.unread()
     few = len(images) + sum(map(len, unread.values())) < FEW
     kinds = *KNOWN, *(BESIDE_FEW_IMAGES if few else ()), *(ALONE if few and not images else ())
+    if celeba.is_celeba(names):
+        return celeba.read_tree(asked, listed, reading)
+    known = [kind.title for kind in KNOWN if kind.among(names)]
+    if len(known) > 1:
+        raise DataError(f"{asked}: holds {' and '.join(known)}; give the folder of one")
     for kind in kinds:
         chosen = kind.among(names)
         if chosen:

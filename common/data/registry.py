@@ -1,31 +1,22 @@
 """What `--dataset` may say, and who reads it."""
 
+import difflib
 import os
 import re
 from dataclasses import replace
 
 from common.console import say
-from common.data.dataset import Dataset, Found, hold_out
+from common.data.dataset import Dataset, hold_out
 from common.data.kinds import read_path
-from common.data.named import cifar, idx, packaged
 from common.data.named.download import Missing
+from common.data.named.sets import SETS
 from common.data.reading import AS_IT_IS, Reading
 from common.data.scaling import fitted
 from common.errors import DataError
 
-# name: (torchvision's class and folder, folders where people also keep it)
-IDX_SETS = {
-    "mnist": ("MNIST", ()),
-    "fashion-mnist": ("FashionMNIST", ("/usr/share/datasets/fashion-mnist",)),  # where Debian's package puts it
-    "kmnist": ("KMNIST", ()),
-}
-GARMENTS = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-SYLLABLES = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
-NAMES_OF_CLASSES = {"fashion-mnist": GARMENTS, "kmnist": SYLLABLES}
-PACKAGED = {"mnist-5k": packaged.read_mnist_5k, "digits": packaged.read_digits}
-NAMES = (*IDX_SETS, "stacked-mnist", "cifar10", *PACKAGED)
+NAMES = tuple(SETS)
+NAMES_OF_CLASSES = {name: entry.classes for name, entry in SETS.items() if entry.classes}
 FALLBACK = "mnist-5k"
-STACKED = ((128_000, 1), (10_000, 2))  # images and seed of stacked-mnist's training and test split
 
 
 def canonical(dataset: str) -> str:
@@ -39,10 +30,11 @@ def canonical(dataset: str) -> str:
 
 
 def _spelled(name: str) -> str:
-    return re.sub(r"[-_ ]", "", name).lower()
+    """Alike for FashionMNIST, fashion_mnist and Fashion MNIST; for emnist:letters and EMNIST/letters."""
+    return re.sub(r"[-_ ]", "", name).lower().replace("/", ":")
 
 
-_SPELLINGS = {_spelled(name): name for name in NAMES}
+_SPELLINGS = {_spelled(name).replace(":", ""): name for name in NAMES} | {_spelled(name): name for name in NAMES}
 
 
 def load(dataset: str | None, reading: Reading = AS_IT_IS) -> Dataset:
@@ -57,24 +49,30 @@ def load(dataset: str | None, reading: Reading = AS_IT_IS) -> Dataset:
             say(f"USING {FALLBACK}, NOT MNIST: {error}")
             return load(FALLBACK, reading)
     name = canonical(dataset)
-    if name not in NAMES and name == dataset and _spelled(name) in _SPELLINGS:
-        say(f"--dataset {name}: is the path; the set of that name is --dataset {_SPELLINGS[_spelled(name)]}")
-    if name not in NAMES and not os.path.lexists(name):
-        raise DataError(f"--dataset {name}: neither a data set ({', '.join(NAMES)}) nor a path that exists")
-    found = fitted(_named(name, reading.data_root) if name in NAMES else read_path(name, reading), reading)
+    _refuse_unknown(name)
+    _say_what_else(name)
+    found = fitted(SETS[name].read(name, reading) if name in SETS else read_path(name, reading), reading)
     # Named once all is read: earlier versions called these classes 0 to 9, and their runs go on.
     data = hold_out(name, found, reading)
     return replace(data, classes=NAMES_OF_CLASSES.get(name, data.classes))
 
 
-def _named(name: str, data_root: str | None) -> Found:
-    if name in IDX_SETS:
-        train, test = idx.read_set(name, *IDX_SETS[name], data_root)
-        return Found(train, test, tuple(str(label) for label in range(10)))
-    if name == "stacked-mnist":
-        parts = idx.read_set("mnist", *IDX_SETS["mnist"], data_root)
-        train, test = (idx.stack(part, *plan) for part, plan in zip(parts, STACKED, strict=True))
-        return Found(train, test, tuple(f"{label:03d}" for label in range(1000)))
-    if name == "cifar10":
-        return cifar.read_set(data_root)
-    return PACKAGED[name]()
+def _refuse_unknown(name: str) -> None:
+    """Raises DataError for what is neither a name nor a path."""
+    if name in NAMES or os.path.lexists(name):
+        return
+    parts = [one for one in NAMES if one.startswith(f"{_spelled(name)}:")]
+    if parts:
+        raise DataError(f"--dataset {name}: is several sets; say which: {', '.join(parts)}")
+    near = difflib.get_close_matches(_spelled(name), _SPELLINGS, 1, 0.75)
+    meant = f"; did you mean {_SPELLINGS[near[0]]}?" if near else ""
+    raise DataError(f"--dataset {name}: neither a data set ({', '.join(NAMES)}) nor a path that exists{meant}")
+
+
+def _say_what_else(name: str) -> None:
+    """Where a set and a path could both be meant."""
+    other = _SPELLINGS.get(_spelled(name))
+    if name not in NAMES and other:
+        say(f"--dataset {name}: is the path; the set of that name is --dataset {other}")
+    elif name in NAMES and os.path.lexists(name):
+        say(f"--dataset {name}: is the set of that name; the path is --dataset {os.path.join('.', name)}")

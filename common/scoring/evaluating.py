@@ -5,7 +5,7 @@ from typing import Any
 
 from common.data.dataset import Dataset
 from common.data.loading import reading_of
-from common.data.registry import NAMES_OF_CLASSES, load
+from common.data.registry import NAMES_OF_CLASSES, canonical, load
 from common.errors import DataError
 from common.options import Settings
 from common.scoring.evaluator import Evaluator
@@ -24,6 +24,7 @@ def evaluator_for(
 
 def load_against(name: str, settings: Settings) -> Dataset:
     """Another set than its own to compare a run with these settings with, at the run's image size. Raises DataError."""
+    name = canonical(name)
     if settings.pairing(name) is not None:
         raise DataError(f"--against {name}: the run translates images, and is scored on its own set's pairs only")
     try:

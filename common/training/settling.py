@@ -20,14 +20,19 @@ from common.training.plan import Plan
 
 
 def comparable(name: str, value: Any) -> Any:
-    """A setting as it is, except a path to a data set whatever the working directory, and --ema 0 as what it means."""
-    if name == "dataset" and value is not None and canonical(value) not in NAMES:
-        return os.path.abspath(value)
+    """A setting as it is, except for --ema 0 as what it means, a data set's name in any spelling, and its path from
+    any working directory.
+    """
+    if name == "dataset" and value is not None:
+        known = canonical(value)
+        return known if known in NAMES else os.path.abspath(value)
     return (value or None) if name == "ema" else value
 
 
 def settle(script: str, kind: type[Settings], given: Mapping[str, Any], record: Mapping[str, Any] | None) -> Settings:
     """The settings that count. Raises FolderError for a line that contradicts run.json, Diverged for a lost run."""
+    if given.get("dataset") is not None:
+        given = {**given, "dataset": canonical(given["dataset"])}  # run.json has its name in one spelling
     if record is None:
         return kind(**given)
     path = RunFolder(given["folder"]).path

@@ -28,6 +28,15 @@ def roots(data_root: str | None) -> list[Path]:
     return [Path(root) for root in (data_root, os.environ.get("GAN_DATA"), beside_the_scripts) if root]
 
 
+def folders(name: str, title: str, data_root: str | None) -> Iterator[Path]:
+    """Where a set's files may lie, called after torchvision's class, by their own name, or not at all."""
+    own = name.partition(":")[0]
+    for root in roots(data_root):
+        for folder in (title, own, own.replace("-", "")):
+            yield from (root / folder / "raw", root / folder)
+        yield root
+
+
 def found(name: str, places: Callable[[], Iterator[Path]], title: str, data_root: str | None) -> Path:
     """The first place that exists, after a download if need be. Raises DataError."""
     for attempt in ("on disk", "downloaded"):

@@ -20,8 +20,18 @@ HOSTS = {  # that torchvision asks
     "MNIST": ("ossci-datasets.s3.amazonaws.com", "yann.lecun.com"),
     "FashionMNIST": ("fashion-mnist.s3-website.eu-central-1.amazonaws.com",),
     "KMNIST": ("codh.rois.ac.jp",),
+    "QMNIST": ("raw.githubusercontent.com",),
+    "EMNIST": ("biometrics.nist.gov",),
     "CIFAR10": ("www.cs.toronto.edu",),
+    "CIFAR100": ("www.cs.toronto.edu",),
+    "SVHN": ("ufldl.stanford.edu",),
+    "CelebA": ("drive.google.com",),
     **{name: (urlsplit(folder).hostname,) for name, folder in WEIGHTS.items()},
+}
+PARTS = {  # what brings the parts of a set, where torchvision wants to know; any of EMNIST's brings them all
+    "EMNIST": ({"split": "balanced"},),
+    "QMNIST": ({"what": "train"}, {"what": "test"}),
+    "SVHN": ({"split": "train"}, {"split": "test"}),
 }
 PORTS = {"https": 443, "http": 80}  # torchvision tries both
 ANSWER_SECONDS = 3.0  # where there is a network, a connection stands in a tenth of it
@@ -76,7 +86,8 @@ def fetch(name: str, folder: str) -> None:
         checksum = name.removesuffix(".pth").rpartition("-")[2]
         hub.download_url_to_file(WEIGHTS[name] + name, f"{folder}/{name}", hash_prefix=checksum, progress=False)
     else:
-        getattr(datasets, name)(folder, download=True)
+        for part in PARTS.get(name, ({},)):
+            getattr(datasets, name)(folder, download=True, **part)
 
 
 def end_with_the_parent() -> None:
