@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-from common.data import arrays, decoded, decoding, folders, listing, registry, scaling
+from common.data import decoded, decoding, folders, listing, registry, scaling
 from common.data.cache import cache_folder
 from common.data.named import download, fetch, packaged
 from common.data.reading import Reading
@@ -591,17 +591,14 @@ def test_what_is_damaged_in_the_cache_is_decoded_anew(tmp_path, damage):
     assert load(str(tmp_path / "set")).fingerprint == first.fingerprint
 
 
-def test_a_zip_or_npz_of_a_kind_unknown_is_refused(tmp_path):
+def test_a_zip_of_a_kind_unknown_is_refused(tmp_path):
     write_pictures(tmp_path / "set", 3)
     shutil.make_archive(tmp_path / "set", "zip", tmp_path / "set")
     content = bytearray((tmp_path / "set.zip").read_bytes())
     content[content.index(b"PK\1\2") + 6] = 99  # the version that is needed to unpack it
     (tmp_path / "set.zip").write_bytes(content)
-    with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
-        archive.writestr("images.npy", b"no array")
-    for name, said in (("set.zip", "not a zip file"), ("set.npz", "not a readable .npz of plain arrays")):
-        with pytest.raises(DataError, match=said):
-            load(str(tmp_path / name))
+    with pytest.raises(DataError, match="not a zip file"):
+        load(str(tmp_path / "set.zip"))
 
 
 def test_a_changed_folder_is_decoded_anew(tmp_path):
@@ -667,13 +664,6 @@ def test_an_idx_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
     (tmp_path / "MNIST" / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(100_001)))
     with pytest.raises(DataError, match=r"train-images.*larger than"):
         load("mnist", str(tmp_path))
-
-
-def test_arrays_that_unpack_to_more_than_memory_are_refused(tmp_path, patterns, monkeypatch):
-    np.savez_compressed(tmp_path / "set.npz", np.zeros((100, 8, 8), np.uint8))
-    monkeypatch.setattr(arrays, "memory", lambda: 10_000)
-    with pytest.raises(DataError, match=r"set\.npz.*more than half of this machine's memory"):
-        load(str(tmp_path / "set.npz"))
 
 
 @pytest.mark.parametrize("content", ["nested", "objects", "huge"])
@@ -785,49 +775,6 @@ def test_a_truncated_zip(tmp_path):
     file.write_bytes(file.read_bytes()[:-300])
     with pytest.raises(DataError, match="truncated or not a zip"):
         load(str(file))
-
-
-# --- arrays
-
-
-@pytest.mark.parametrize("names", [("images", "labels"), ("arr_0", "arr_1")])
-@pytest.mark.parametrize("channels", [None, 1, 3])
-def test_npz(tmp_path, patterns, names, channels):
-    images = patterns(300, channels=channels or 1)
-    images = images[..., 0] if channels is None else images
-    np.savez(tmp_path / "set.npz", **{names[0]: images, names[1]: np.arange(300) % 3 + 5})
-    read = load(str(tmp_path / "set.npz"))
-    assert read.shape == (channels or 1, 12, 12) and read.classes == ("5", "6", "7")
-    assert len(read.held_out) == 30 and len(read.images) == 270
-    original = {image.tobytes(): label for image, label in zip(images, np.arange(300) % 3, strict=True)}
-    for image, label in zip(read.images, read.labels, strict=True):
-        key = np.ascontiguousarray(image.transpose(1, 2, 0)).tobytes()
-        assert original[key] == label
-
-
-@pytest.mark.parametrize(
-    ("arrays", "reason"),
-    [
-        ({"images": np.zeros((9, 8, 8), np.float32)}, "float32, must be uint8"),
-        ({"images": np.zeros((9, 64), np.uint8)}, r"must be \(N, H, W\)"),
-        ({"images": np.zeros((9, 8, 8, 2), np.uint8)}, r"must be \(N, H, W\)"),
-        ({"pictures": np.zeros((9, 8, 8), np.uint8)}, "neither `images` nor `arr_0`"),
-        ({"images": np.zeros((9, 8, 8), np.uint8), "labels": np.zeros(3, int)}, "one whole number an image"),
-        ({"images": np.array([object(), 1, "a"])}, "plain arrays"),
-        ({"images": np.zeros((9, 8, 8), np.uint8)}, "all the same"),
-    ],
-    ids=["floats", "two dimensions", "two channels", "other names", "too few labels", "objects", "equal"],
-)
-def test_npz_that_cannot_be_trained_on(tmp_path, arrays, reason):
-    np.savez(tmp_path / "set.npz", **arrays)
-    with pytest.raises(DataError, match=reason):
-        load(str(tmp_path / "set.npz"))
-
-
-def test_a_file_that_is_no_npz(tmp_path):
-    (tmp_path / "set.npz").write_bytes(io.BytesIO(b"PK\3\4 nonsense").getvalue())
-    with pytest.raises(DataError, match=r"not a readable .npz"):
-        load(str(tmp_path / "set.npz"))
 
 
 def test_an_unknown_name_lists_the_known_ones():

@@ -1,59 +1,69 @@
-"""A file of arrays, .npz."""
+"""Sets in files of arrays, .npz, .npy and .mat: one file, several that belong together, or one for each image."""
 
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from common.data.dataset import Found, Part
-from common.data.reading import Reading
-from common.errors import DataError
-from common.storage.platforms import memory
+from common.data.assembling import assemble
+from common.data.classes import layout_of
+from common.data.dataset import Found
+from common.data.reading import AS_IT_IS, Reading
+from common.data.roles import Chosen, chosen_of, listed
+from common.data.shapes import CHANNELS, arrangement
+from common.data.stored import Stored, stored_in
 
 import numpy as np
 
 
 def read_arrays(asked: str, files: Mapping[str, Path], reading: Reading) -> Found:
-    """Raises DataError, beginning with `asked`."""
-    (path,) = files.values()
-    return read_npz(path)
+    """The set in these files, by the names and shapes of their arrays. Raises DataError, beginning with `asked`."""
+    stored = [one for name, path in files.items() for one in stored_in(asked, name, path)]
+    if _hold_one_image_each(stored):
+        return _stacked(asked, stored, reading)
+    chosen, unused = chosen_of(asked, stored)
+    found = assemble(asked, chosen, reading)
+    return replace(found, left_out=(*found.left_out, f"not used: {listed(unused)}")) if unused else found
 
 
-def read_npz(path: Path) -> Found:
-    """`images` or `arr_0`: uint8 (N, H, W, C) or (N, H, W); `labels` or `arr_1`: whole numbers (N,).
-
-    Raises DataError.
-    """
-    images, labels = _arrays_in(path)
-    if not all(isinstance(one, np.ndarray | None) for one in (images, labels)):
-        raise DataError(f"--dataset {path}: not a readable .npz of plain arrays")
-    if images is None:
-        raise DataError(f"--dataset {path}: has neither `images` nor `arr_0`")
-    if images.dtype != np.uint8:
-        raise DataError(f"--dataset {path}: images are {images.dtype}, must be uint8 from 0 to 255")
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
-        raise DataError(f"--dataset {path}: images are {images.shape}, must be (N, H, W) or (N, H, W, 1 or 3)")
-    if labels is None:
-        return Found(Part(images, None))
-    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
-        raise DataError(
-            f"--dataset {path}: labels are {labels.dtype} {labels.shape}, must be one whole number an image"
-        )
-    classes, labels = np.unique(labels, return_inverse=True)
-    return Found(Part(images, labels.astype(np.int64)), None, tuple(map(str, classes)))
+def images_in(path: Path) -> np.ndarray:
+    """All images in a file of arrays, those to train on first, uint8 (N, H, W, C). Raises DataError."""
+    found = read_arrays(str(path), {path.name: path}, AS_IT_IS)
+    return np.concatenate([part.images for part in (found.train, found.held) if part])
 
 
-def _arrays_in(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Images and labels as they are called, or None. Raises DataError where the file cannot be read, or is a bomb."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > memory() / 2:
-            raise ValueError(f"unpacks to {unpacked / 2**30:,.0f} GiB, more than half of this machine's memory")
-        with np.load(path, allow_pickle=False) as arrays:
-            images = next((arrays[key] for key in ("images", "arr_0") if key in arrays), None)
-            labels = next((arrays[key] for key in ("labels", "arr_1") if key in arrays), None)
-    except Exception as error:  # zipfile's, zlib's and NumPy's own, or what is no archive at all
-        raise DataError(f"--dataset {path}: not a readable .npz of plain arrays ({error})") from error
-    return images, labels
+def _hold_one_image_each(arrays: Sequence[Stored]) -> bool:
+    """Whether these are several files of one type and one shape, an image's: (H, W), (H, W, C) or (C, H, W)."""
+    kinds = {(one.shape, one.dtype, one.key) for one in arrays}
+    if len(arrays) < 2 or len(kinds) > 1:
+        return False
+    shape, dtype, key = kinds.pop()
+    if key or dtype.kind not in "biuf":
+        return False
+    if len(shape) == 2:
+        return shape[0] == shape[1] or (1 not in shape and arrangement(shape) is None)
+    return len(shape) == 3 and (shape[0] in CHANNELS or shape[2] in CHANNELS)
+
+
+def _stacked(asked: str, arrays: Sequence[Stored], reading: Reading) -> Found:
+    """The set of files with an image each, whose folders are splits and classes as in a tree of image files."""
+    layout = layout_of(asked, sorted(one.file for one in arrays))
+    by_name = {one.file: one for one in arrays}
+    chosen = {}
+    for split, names in (("train", layout.train), ("test", layout.held)):
+        if names:
+            labels = np.array([layout.class_of[name] for name in names]) if layout.classes else None
+            chosen[split] = Chosen([_stack([by_name[name] for name in names])], values=labels)
+    found = assemble(asked, chosen, reading)
+    understood = (f"each of {len(arrays):,} files is an image", *layout.understood, *found.understood)
+    return replace(found, understood=understood, left_out=(*layout.left_out, *found.left_out))
+
+
+def _stack(arrays: Sequence[Stored]) -> Stored:
+    """Images of one shape as one array, (N, H, W, 1), (N, H, W, C) or (N, C, H, W)."""
+    first = arrays[0]
+    grey = (1,) * (len(first.shape) == 2)
+
+    def blocks() -> Iterator[np.ndarray]:
+        return (one.whole().reshape(1, *one.shape, *grey) for one in arrays)
+
+    return Stored(first.file, "images", first.dtype, (len(arrays), *first.shape, *grey), blocks)

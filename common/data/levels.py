@@ -71,14 +71,14 @@ class Levels:
 
 def extremes(values: np.ndarray) -> tuple[float, float, int]:
     """The lowest and the highest finite value, (inf, -inf) where there is none, and how many values are not finite."""
-    if values.dtype.kind == "f":
-        finite = np.isfinite(values)
-        broken = int(values.size - finite.sum())
-        values = values[finite] if broken else values
-        if not values.size:
-            return np.inf, -np.inf, broken
-        return float(values.min()), float(values.max()), broken
-    return (int(values.min()), int(values.max()), 0) if values.size else (np.inf, -np.inf, 0)
+    if not values.size:
+        return np.inf, -np.inf, 0
+    low, high = values.min().item(), values.max().item()
+    if np.isfinite(low) and np.isfinite(high):
+        return low, high, 0
+    finite = values[np.isfinite(values)]
+    low, high, _ = extremes(finite)
+    return low, high, values.size - finite.size
 
 
 def _number(value: float) -> str:

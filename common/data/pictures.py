@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.data.arrays import read_npz
+from common.data.arrays import images_in
 from common.data.decoding import upright, with_picture
 from common.data.listing import Listing, listing, read
 from common.data.scaling import picture_of, square
+from common.data.stored import SUFFIXES as ARRAYS
 from common.errors import DataError
 
 import numpy as np
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 
 def load_pictures(path: str, size: int, channels: int, side: int | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The images in a file, folder, zip or .npz, uint8 (N, size, size, channels), and a name without suffix for each.
+    """The images in a file, folder, zip or .npz, .npy or .mat, uint8 (N, size, size, channels), and each one's name.
 
-    With `side` 0 or 1, of a picture twice as wide as high only the left or right half. Raises DataError.
+    Names have no suffix. With `side` 0 or 1, of a picture twice as wide as high only the left or right half. Raises
+    DataError.
     """
 
     def fit(picture: "Image") -> np.ndarray:
@@ -30,8 +32,8 @@ def load_pictures(path: str, size: int, channels: int, side: int | None = None) 
         return square(picture, size)
 
     place = Path(path)
-    if place.suffix.lower() == ".npz" and place.is_file():
-        images = read_npz(place).train.images
+    if place.suffix.lower() in ARRAYS and place.is_file():
+        images = images_in(place)
         return np.stack([fit(picture_of(image)) for image in images]), tuple(f"{i:05d}" for i in range(len(images)))
     found = _listing(path)
     names = found.images()
