@@ -7,7 +7,6 @@ import shutil
 import lsgan
 import wgan
 from bench.chaos import differences
-from common.data import pairs
 from common.errors import FolderError
 from common.models import load_generator, load_network, load_script, settings_of
 from common.nn import device
@@ -191,12 +190,6 @@ def test_a_start_says_how_it_reads_the_images(start, tmp_path, patterns):
     twelve = "images, 12 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...), 8x8 in colour"
     assert said("gan", images=colour, labels=np.arange(300) % 12) == twelve
     assert said("pix2pix", images=patterns(100, 32)) == "pairs, edges into images, 32x32 in gray"
-
-
-def test_every_kind_of_pairs_is_described():
-    for kind in (pairs.SIDE_BY_SIDE, *pairs.KINDS):
-        there, back = (pairs.Pairing(kind, direction).in_words.split(" into ") for direction in pairs.DIRECTIONS)
-        assert there == back[::-1] and len(there) == 2
 
 
 # --- the newest grid

@@ -31,7 +31,7 @@ def in_words(data: Dataset, pairing: Pairing | None = None) -> str:
     channels, height, width = data.shape
     channels = channels if pairing is None else pairing.channels(data.shape)
     kind = "images" if pairing is None else "pairs"
-    what = _classes(data) if pairing is None else pairing.in_words
+    what = _classes(data) if pairing is None else pairing.in_words(data.sides)
     colour = COLOURS.get(channels, f"in {channels} channels")
     counts = f"{len(data.images):,} training and {len(data.held_out):,} held-out {kind}"
     return f"{data.name}: {counts}, {what}, {width}x{height} {colour}"

@@ -1,16 +1,19 @@
-"""Pairs of images for translation: read side by side from files, or made from single images."""
+"""Pairs of images for translation: of files, in two folders or side by side, or made from single images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from common.data.archives import is_archive
 from common.data.dataset import Dataset, Found, hold_out
-from common.data.folders import read_images
-from common.data.layout import Layout
+from common.data.folders import passed_over, read_images
+from common.data.kinds import read_path
 from common.data.listing import listing
+from common.data.pair_layout import side_by_side, two_folders
 from common.data.reading import AS_IT_IS, Reading
-from common.data.registry import NAMES
+from common.data.registry import NAMES, canonical
 from common.data.registry import load as load_images
-from common.data.tree import tree_of
+from common.data.sides import find_sides, named_sides, namesakes
 from common.errors import BadArgument, DataError
 from common.nn.layers import SMALLEST_FOR_U_NET, halvings_to_one
 
@@ -18,42 +21,53 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-KINDS = ("edges", "gray", "halves")
-DIRECTIONS = ("AtoB", "BtoA")
-SIDE_BY_SIDE = "side by side"
-SIDES = {  # A and B in words
-    SIDE_BY_SIDE: ("left sides", "right sides"),
+FILES = "files"  # both sides are in files: how is found out, or said by the names of two folders
+SIDE_BY_SIDE = "side-by-side"  # the same, each picture holds both
+MADE = {  # of single images; what A and B are called
     "edges": ("edges", "images"),
     "gray": ("gray images", "coloured ones"),
     "halves": ("left halves", "images"),
 }
+KINDS = (SIDE_BY_SIDE, *MADE)  # that may be asked for
+DIRECTIONS = ("AtoB", "BtoA")
+SIZE = 256  # pixels a side of pairs in files unless another size is given
 EDGE = 0.25  # of an image's steepest slope: what is as steep is drawn as an edge
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """How the images of a set become pairs, and which side of a pair is translated into which."""
+    """How the images of a set become pairs, and which side of a pair is translated into which.
 
-    kind: str  # SIDE_BY_SIDE or one of KINDS
+    kind        FILES or one of KINDS
+    direction   AtoB or BtoA
+    folders     of pairs in files, the names of the two folders that hold A and B, where these were given
+    """
+
+    kind: str
     direction: str = "AtoB"
+    folders: tuple[str, str] | None = None
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.direction}"
+        return f"{self.kind if self.is_made else FILES} {self.direction}"
 
     @property
-    def side(self) -> int | None:
-        """Which half of a picture of two is the input, 0 left or 1 right; None where pairs are made."""
-        return DIRECTIONS.index(self.direction) if self.kind == SIDE_BY_SIDE else None
+    def is_made(self) -> bool:
+        """Whether side A is made of single images."""
+        return self.kind in MADE
 
     @property
-    def in_words(self) -> str:
-        """What is translated into what."""
-        A, B = SIDES[self.kind]
-        return f"{A} into {B}" if self.direction == "AtoB" else f"{B} into {A}"
+    def input_side(self) -> int:
+        """Which side is translated: 0 is A, 1 is B."""
+        return DIRECTIONS.index(self.direction)
+
+    def in_words(self, sides: tuple[str, str]) -> str:
+        """What is translated into what, by what A and B are called."""
+        x, y = sides if self.direction == "AtoB" else sides[::-1]
+        return f"{x} into {y}"
 
     def channels(self, shape: tuple[int, int, int]) -> int:
         """Of one side of a pair, where what `load` found is of this shape (C, H, W)."""
-        return shape[0] // 2 if self.kind == SIDE_BY_SIDE else shape[0]
+        return shape[0] if self.is_made else shape[0] // 2
 
     def split(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """What is to be translated and the truth, each (N, C, H, W) in [-1, 1], of what `load` found.
@@ -61,62 +75,90 @@ class Pairing:
         A pair that is made has the image as B, and as A: edges, black lines on white where brightness changes steeply;
         gray, the image without colour; halves, the image with its right half gray.
         """
-        A, B = images.chunk(2, 1) if self.kind == SIDE_BY_SIDE else (make(images, self.kind), images)
+        A, B = (make(images, self.kind), images) if self.is_made else images.chunk(2, 1)
         return (A, B) if self.direction == "AtoB" else (B, A)
 
 
-def pairing(dataset: str | None, kind: str | None = None, direction: str = "AtoB") -> Pairing:
-    """Of this `kind` if one is given; else a folder or zip holds pairs side by side, and of other sets edges are drawn.
+def pairing(
+    dataset: str | None, kind: str | None = None, direction: str = "AtoB", folders: Sequence[str] | None = None
+) -> Pairing:
+    """Of this `kind` if one is given; else a folder or archive holds pairs, and of other sets edges are drawn.
 
-    `dataset` is None for the set that is used where none is named.
+    `dataset` is None for the set that is used where none is named; `folders` are two that hold A and B. Raises
+    BadArgument where kind and folders contradict each other.
     """
-    path = None if dataset in (None, *NAMES) else Path(dataset)
-    if kind is None and path and (path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip")):
-        return Pairing(SIDE_BY_SIDE, direction)
-    return Pairing(kind or "edges", direction)
+    if folders:
+        if kind:
+            raise BadArgument(f"--pairs {kind} and --pairs-from {' '.join(folders)}: give one of them")
+        return Pairing(FILES, direction, tuple(folders))
+    return Pairing(kind or (FILES if _is_tree(dataset) else "edges"), direction)
+
+
+def _is_tree(dataset: str | None) -> bool:
+    """Whether a folder or an archive is meant."""
+    if dataset is None or canonical(dataset) in NAMES:
+        return False
+    path = Path(dataset)
+    return path.is_dir() or (path.is_file() and is_archive(path))
 
 
 def load(dataset: str | None, pairing: Pairing, reading: Reading = AS_IT_IS) -> Dataset:
     """The images that the pairing splits.
 
-    Pairs side by side have 2C channels, A's and then B's, and 256 pixels unless `reading` says otherwise; held out
-    is val/, as the pix2pix paper's authors translate it, else test/. Single images up to 32 pixels are scaled to 32,
-    others to 64. Raises BadArgument for a size that is no power of two, and DataError where the set is missing,
-    unreadable or there are no such pairs in it.
+    Pairs in files have 2C channels, A's and then B's, and 256 pixels unless `reading` says otherwise; held out is
+    val/, as the pix2pix paper's authors translate it, else test/, else a share. Single images up to 32 pixels are
+    scaled to 32, others to 64. Raises BadArgument for a size that is no power of two, and DataError where the set is
+    missing, unreadable or there are no such pairs in it.
     """
     size = reading.image_size
     try:
         halvings_to_one(size or SMALLEST_FOR_U_NET)  # before the set is decoded
     except ValueError as error:
         raise BadArgument(f"--image-size {size}: {error}") from error
-    if pairing.kind == SIDE_BY_SIDE:
-        found = read_pairs(dataset, replace(reading, image_size=size or 256))
-        return hold_out(dataset, found, reading)
+    if not pairing.is_made:
+        return hold_out(dataset, _read_pairs(dataset, pairing, replace(reading, image_size=size or SIZE)), reading)
+    _refuse_two_sides(dataset, pairing)
     found = load_images(dataset, reading)
     size = size or (32 if found.shape[1] <= 32 else 64)
     if pairing.kind == "gray" and found.shape[0] == 1:
         raise DataError(f"--dataset {found.name}: is gray already; try --pairs edges or --pairs halves")
-    return found if found.shape[1] == size else load_images(found.name, replace(reading, image_size=size))
+    if found.shape[1] != size:
+        found = load_images(found.name, replace(reading, image_size=size))
+    return replace(found, sides=MADE[pairing.kind])
 
 
-def read_pairs(dataset: str, reading: Reading) -> Found:
-    """The pairs in a folder or archive. Raises DataError."""
-    path, asked = Path(dataset), f"--dataset {dataset}"
-    listed = listing(path)
-    return read_images(asked, listed, layout_of_pairs(asked, listed.images()), reading)
+def _read_pairs(dataset: str | None, pairing: Pairing, reading: Reading) -> Found:
+    """The pairs in a folder or archive. Raises BadArgument for what is neither, and DataError."""
+    if not _is_tree(dataset):
+        option = f"--pairs-from {' '.join(pairing.folders)}" if pairing.folders else f"--pairs {pairing.kind}"
+        raise BadArgument(f"{option}: needs --dataset with a folder or archive of pairs, not {dataset or 'none'}")
+    asked, listed = f"--dataset {dataset}", listing(Path(dataset))
+    names = listed.images()
+    if not names:
+        read_path(dataset, reading)  # which refuses what holds no set at all
+        raise DataError(f"{asked}: holds no image files, so no pairs; --pairs edges makes pairs of what it holds")
+    sides = None
+    if pairing.folders:
+        sides = named_sides(asked, names, dataset, pairing.folders)
+    elif pairing.kind == FILES:
+        sides = find_sides(asked, names)
+    layout = two_folders(asked, sides) if sides else side_by_side(asked, names, pairing.kind == SIDE_BY_SIDE)
+    found = read_images(asked, listed, layout, reading)
+    return replace(found, left_out=(*found.left_out, *passed_over(listed)))
 
 
-def layout_of_pairs(asked: str, names: list[str]) -> Layout:
-    """Raises DataError."""
-    splits = tree_of(names).splits
-    train, held = list(splits.get("train", ())), list(splits.get("val", splits.get("test", ())))
-    if not train or not held:
-        missing = "train/" if not train else "val/ or test/"
+def _refuse_two_sides(dataset: str | None, pairing: Pairing) -> None:
+    """Raises DataError where pairs are to be made of what holds pairs in two folders: both sides would be mixed."""
+    if not _is_tree(dataset):
+        return
+    asked, names = f"--dataset {dataset}", listing(Path(dataset)).images()
+    sides = find_sides(asked, names)
+    if sides and len(sides.others) <= len(names) / 2 and namesakes(names):
+        A, B = sides.A.title, sides.B.title
         raise DataError(
-            f"{asked}: pairs side by side lie in train/ and val/ or test/, and there are none in {missing};"
-            " to make pairs from single images give --pairs edges"
+            f"{asked}: --pairs {pairing.kind} would mix {A} and {B}; leave it out to train on these pairs, or give the"
+            " folder of one side"
         )
-    return Layout(train, held, sides=SIDES[SIDE_BY_SIDE])
 
 
 def jitter(images: Tensor) -> Tensor:

@@ -68,6 +68,8 @@ def add_options(parser: argparse.ArgumentParser, kind: type[Settings], names: li
             extra |= {"choices": about["choices"]} if about["choices"] else {"type": about["type"]}
         if about.get("choices"):
             extra["metavar"] = "{" + ",".join(about["choices"]) + "}"
+        if about.get("values"):
+            extra |= {"metavar": about["values"], "nargs": len(about["values"])}
         name = "--" + field.name.replace("_", "-")
         parser.add_argument(name, default=argparse.SUPPRESS, help=text.replace("%", "%%"), **extra)
         added.append(field.name)

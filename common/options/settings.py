@@ -24,9 +24,19 @@ def argument(help: str, type: Callable[[str], Any]) -> Any:
     return dataclasses.field(metadata={"help": help, "type": type, "positional": True})
 
 
-def option(default: Any, help: str, type: Callable[[str], Any] | None = None, choices: tuple = ()) -> Any:
-    """A field of `Settings` that is given as --name. A default of False makes it a switch."""
-    return dataclasses.field(default=default, metadata={"help": help, "type": type, "choices": choices})
+def option(
+    default: Any,
+    help: str,
+    type: Callable[[str], Any] | None = None,
+    choices: tuple = (),
+    values: tuple[str, ...] = (),
+) -> Any:
+    """A field of `Settings` that is given as --name. A default of False makes it a switch.
+
+    `values` are what --help calls the values of one that takes several, which come as a list.
+    """
+    about = {"help": help, "type": type, "choices": choices, "values": values}
+    return dataclasses.field(default=default, metadata=about)
 
 
 THREADS = (

@@ -57,6 +57,7 @@ class Record:
                 "reading": self._earlier["dataset"].get("reading", 1) if self._earlier else VERSION,
                 "shape": list(data.shape),
                 "classes": list(data.classes),
+                **({"sides": list(data.sides)} if data.sides else {}),
             },
             "epochs": plan.epochs,
             "sample_every": plan.sample_every,
