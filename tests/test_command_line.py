@@ -183,42 +183,6 @@ def test_cgan_needs_labels(start, folder, tmp_path, patterns):
     refused(start("cgan", *GOOD, folder, "--dataset", tmp_path / "set"), 3, "has no labels", "a subfolder a class")
 
 
-@pytest.fixture
-def pair_folder(tmp_path):
-    """pair_folder("train", "val", ...): a folder with pairs of 40x20 pixels in these; other splits are empty."""
-
-    def make(*splits):
-        for split in ("train", "val", "test"):
-            (tmp_path / "pairs" / split).mkdir(parents=True)
-        for split in splits:
-            write_pictures(tmp_path / "pairs" / split, 3, size=(40, 20))
-        return tmp_path / "pairs"
-
-    return make
-
-
-def test_single_images_are_no_pairs(start, folder, tmp_path):
-    write_pictures(tmp_path / "set", 5)
-    refused(start("pix2pix", *GOOD, folder, "--dataset", tmp_path / "set"), 3, "none in train/", "--pairs edges")
-
-
-def test_an_image_among_pairs_that_is_not_twice_as_wide_as_high_is_named(start, folder, tmp_path, pair_folder):
-    dataset = pair_folder("train", "val")
-    write_pictures(dataset / "val" / "odd", 1, size=(40, 30))
-    refused(start("pix2pix", *GOOD, folder, "--dataset", dataset), 3, "0000.png is 40x30", "twice as wide as high")
-
-
-@pytest.mark.parametrize("empty", [True, False])
-@pytest.mark.parametrize(
-    ("splits", "said"), [(["train"], "none in val/ or test/"), (["val"], "train/"), (["test"], "train/")]
-)
-def test_pairs_of_one_split_only(start, folder, pair_folder, splits, said, empty):
-    dataset = pair_folder(*splits)
-    for split in () if empty else {"train", "val", "test"} - {*splits}:
-        (dataset / split).rmdir()
-    refused(start("pix2pix", *GOOD, folder, "--dataset", dataset), 3, said)
-
-
 def test_an_image_size_a_u_net_cannot_halve_down_to_a_pixel(start, folder, tmp_path, patterns):
     np.savez(tmp_path / "set.npz", images=patterns(20))
     line = (*GOOD, folder, "--dataset", tmp_path / "set.npz", "--image-size", "100")
