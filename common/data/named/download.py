@@ -11,6 +11,7 @@ from pathlib import Path
 
 from common.data.cache import cache_folder, point_caches_here
 from common.errors import DataError
+from common.machine.runs import times_of
 from common.scripts import HOME
 from common.storage.platforms import home
 from common.storage.whole import scratch_folder
@@ -108,12 +109,14 @@ def _fetch(title: str, staging: Path) -> str | None:
         reader.start()
         try:
             child.stdout.readline()  # "ready": its imports are over
-            seen, since = 0, time.monotonic()
+            seen, worked, since = 0, 0.0, time.monotonic()
             while child.poll() is None:
                 time.sleep(0.05)
                 arrived = sum(file.stat().st_size for file in staging.rglob("*") if file.is_file())
-                if arrived >= seen + STALL_BYTES:
-                    seen, since = arrived, time.monotonic()
+                spent = sum(times_of([child.pid]).ran.values())
+                # Who checks a sum or unpacks is not waiting for an answer.
+                if arrived >= seen + STALL_BYTES or spent >= worked + STALL_SECONDS / 10:
+                    seen, worked, since = arrived, spent, time.monotonic()
                 elif time.monotonic() - since > STALL_SECONDS - 0.2:
                     return f"no answer within {STALL_SECONDS:.0f} s"
         finally:
