@@ -43,7 +43,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--as-is",
         action="store_true",
-        help="the --input is what the generator takes, such as drawn edges (default: made from it as in training)",
+        help="the --input is what the generator takes, such as drawn edges or one side of a pair (default: made from it"
+        " as in training)",
     )
     parser.add_argument("--seed", type=whole(0, 2**32), default=0, help="of the noise (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
@@ -154,19 +155,21 @@ def class_of(text: str, names: Sequence[str]) -> int:
 def pairing_of(record: Mapping[str, Any]) -> "Pairing | None":
     """How the images that the run was trained on were pairs, wherever those may be by now.
 
-    A path that is gone no longer says that it held pairs side by side; their two images' channels, 2 or 6, do.
+    A path that is gone no longer says that it held pairs in files; their two images' channels, 2 or 6, do.
     """
-    from common.data.pairs import SIDE_BY_SIDE
+    from common.data.pairs import FILES
     from common.models import settings_from
 
     pairing = settings_from(record).pairing(record["dataset"]["name"])
-    side_by_side = record["dataset"]["shape"][0] in (2, 6)
-    return replace(pairing, kind=SIDE_BY_SIDE) if pairing is not None and side_by_side else pairing
+    two_images = record["dataset"]["shape"][0] in (2, 6)
+    return replace(pairing, kind=FILES) if pairing is not None and pairing.is_made and two_images else pairing
 
 
 def translate(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any] | None, G: "nn.Module") -> None:
     """Writes a translation of each image of --input; in a grid beside it."""
     from common import sampling
+    from common.data.inputs import Inputs
+    from common.data.pair_layout import BESIDE
     from common.data.pictures import load_pictures
     from common.nn.pixels import floats, to_uint8
 
@@ -177,9 +180,12 @@ def translate(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any
     shape, pairing = record["dataset"]["shape"], pairing_of(record)
     if pairing is None:
         raise FolderError(f"{arguments.run}: {record['script']}.py does not say how an image becomes a pair")
-    images, names = load_pictures(arguments.input, shape[1], pairing.channels(shape), pairing.side)
+    sides = record["dataset"].get("sides", BESIDE)  # earlier versions knew no other pairs in files
+    inputs = None if arguments.as_is else Inputs(pairing, tuple(sides))
+    fit = record["settings"].get("fit", "crop")
+    images, names = load_pictures(arguments.input, shape[1], pairing.channels(shape), fit, inputs)
     x = floats(images.transpose(0, 3, 1, 2))
-    if pairing.side is None and not arguments.as_is:
+    if pairing.is_made and not arguments.as_is:
         x, _ = pairing.split(x)
     found = to_uint8(sampling.translate(G, x, arguments.seed))
     if kind == "png":
