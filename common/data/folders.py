@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from common.data.cache import cache_folder
-from common.data.classes import layout_of
+from common.data.classes import layout_of_images
 from common.data.dataset import Found, Part
 from common.data.decoded import Decoder, decode, is_whole
 from common.data.layout import Layout, left_out_of
@@ -19,16 +20,17 @@ import numpy as np
 
 def read_folder(asked: str, listed: Listing, reading: Reading) -> Found:
     """The images of a folder or archive that has some. Raises DataError, beginning with `asked`."""
-    found = read_images(asked, listed, layout_of(asked, listed.images()), reading)
-    found.left_out += passed_over(listed)
+    layout = layout_of_images(asked, listed)
+    found = read_images(asked, listed, layout, reading)
+    found.left_out += passed_over(listed, layout.files)
     return found
 
 
-def passed_over(listed: Listing) -> tuple[str, ...]:
-    """What is said of what a folder or archive holds beside the images that are read."""
+def passed_over(listed: Listing, used: Iterable[str] = ()) -> tuple[str, ...]:
+    """What is said of what a folder or archive holds beside the images that are read and other files that are used."""
     unread = listed.unread()
     said = [f"{left_out_of(names, 'that are not read', kind.title)}: {kind.advice}" for kind, names in unread.items()]
-    others = sorted(set(listed.files).difference(listed.images(), *unread.values()))
+    others = sorted(set(listed.files).difference(listed.images(), used, *unread.values()))
     if others:
         said.append(f"passed over {len(others):,} file(s) that are not images ({others[0]})")
     return (*said, *listed.left_out)

@@ -15,6 +15,7 @@ class Layout:
     sides           of pairs, what A and B are called
     unless_wide     of pictures that are taken to hold both sides: what to do where one is not twice as wide as high,
                     and may be a single image; empty where their owner says that they do
+    files           files beside the images that say their classes or splits
     understood      what its owner should see, a sentence each
     left_out        what is neither trained on nor held out, counted and named, a sentence each
     """
@@ -26,6 +27,7 @@ class Layout:
     partner: Mapping[str, str] = field(default_factory=dict)
     sides: tuple[str, str] | None = None
     unless_wide: str = ""
+    files: tuple[str, ...] = ()
     understood: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 

@@ -1,12 +1,16 @@
 """The folders of a tree of images: which are wrappers, which are splits, and what is left below these."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from common.data.words import split_of
+from common.data.words import SPLITS, of_masks, split_of, split_of_word, words
 
 Folders = tuple[str, ...]
+Splits = Mapping[str, tuple[str, str]]  # a folder: the split that it is, and a word beside that tells images apart
+# Folders that people have beside the one to train on and that are no classes.
+BESIDE = {"extra", "unlabeled", "unlabelled", "pred", "predict", "prediction", "predictions", "query", "gallery"}
+BESIDE |= {"sample", "samples", "example", "examples", "output", "outputs", "result", "results", "submission"}
 
 
 @dataclass
@@ -16,97 +20,150 @@ class Tree:
     splits      'train', 'val' and 'test': name: the folders that it lies in below its split
     titles      what a split is called in the tree, such as 'Testing'; empty where there are no splits
     outside     the names of images that lie beside the splits, in none of them
+    homes       folders side by side that have splits of their own each, such as cat/ and dog/; empty where splits
+                lie in one folder
+    understood  what is not plain, a sentence each
     """
 
     splits: dict[str, dict[str, Folders]] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)
+    homes: list[str] = field(default_factory=list)
+    understood: list[str] = field(default_factory=list)
 
 
 def tree_of(names: Iterable[str]) -> Tree:
     """Of the names of images, with slashes.
 
-    Folders that hold everything are wrappers and say nothing. Splits are the folders below them that are called so
-    (`Training`, `seg_test`, `valid`), or else those within each of the folders below them (`cat/train`, `dog/train`).
-    A word beside a split's name stays as a folder below it where it tells images apart: trainA, trainB.
+    Folders that hold everything are wrappers and say nothing. Splits are folders that are called so (`Training`,
+    `seg_test`, `valid`) and lie side by side, however deep, or in several folders side by side (`cat/train`,
+    `dog/train`), which stay as folders below the split. So does a word beside a split's name where it tells images
+    apart: trainA, trainB.
     """
     folders = {name: tuple(name.split("/")[:-1]) for name in names}
-    folders = _unwrapped(folders)
-    return _by_top_folder(folders) or _by_second_folder(folders) or Tree({"train": folders})
+    inside = _counted(folders.values())
+    found = {place: splits for place in inside if (splits := _splits_among(place, inside[place]))}
+    homes = _homes(inside, found)
+    if len(homes) == 1 and (said := _taken_for_class(homes[0], inside, found[homes[0]])):
+        return Tree({"train": without_wrappers(folders)}, understood=[said])
+    homes = homes or _home_without_train(inside, found)
+    return _split(folders, homes, found) if homes else Tree({"train": without_wrappers(folders)})
 
 
-def _unwrapped(folders: dict[str, Folders]) -> dict[str, Folders]:
-    """Without the folders that everything lies in; one that is called a split is none, unless splits are below it."""
-    while True:
-        tops = {below[:1] for below in folders.values()}
-        if len(tops) != 1 or tops == {()}:
-            return folders
-        (top,) = tops.pop()
-        below = {name: inside[1:] for name, inside in folders.items()}
-        if _sure(top) and not _are_splits({inside[:1] for inside in below.values()}):
-            return folders
-        folders = below
+def without_wrappers(folders: Mapping[str, Folders], keep: Collection[str] = ()) -> dict[str, Folders]:
+    """Names and the folders below the ones that all of them lie in, as far as these are not called as in `keep`."""
+    while folders and all(folders.values()):
+        tops = {below[0] for below in folders.values()}
+        if len(tops) > 1 or not tops.isdisjoint(keep):
+            break
+        folders = {name: below[1:] for name, below in folders.items()}
+    return dict(folders)
 
 
-def _sure(folder: str) -> str | None:
-    """The split that a folder is called and nothing else."""
-    found = split_of(folder)
-    return found[0] if found and not found[1] else None
+def _counted(folders: Iterable[Folders]) -> dict[Folders, Counter[str]]:
+    """For each folder how many images lie below each of the folders in it, and under '' how many in itself."""
+    inside: dict[Folders, Counter[str]] = defaultdict(Counter)
+    for place, count in Counter(folders).items():
+        inside[place][""] += count
+        for depth in range(len(place)):
+            inside[place[:depth]][place[depth]] += count
+    return inside
 
 
-def _are_splits(tops: set[Folders]) -> bool:
-    """Whether these first folders are several splits."""
-    found = {_sure(top[0]) if top else None for top in tops}
-    return len(found) > 1 and None not in found
+def _splits_among(place: Folders, inside: Counter[str]) -> Splits:
+    """Which of the folders in a place are splits; of those without 'train' in their name only what is plainly one."""
+    tops = [top for top in inside if top]
+    lower = {top.lower() for top in tops}
+    # Where there is invalid/ beside it, valid/ is no split.
+    found = {top: split for top in tops if (split := split_of(top)) and f"in{top.lower()}" not in lower}
+    plain = {top: (split, "") for top, (split, besides) in found.items() if not besides}
+    exact = {split for top, (split, _) in plain.items() if top.lower() in SPLITS}
+    plain = {top: one for top, one in plain.items() if one[0] not in exact or top.lower() in SPLITS}
+    loose = {top: one for top, one in found.items() if one[1]}
+    if not plain:
+        plain = _by_words_beside(loose, len(tops))
+    elif "train" not in exact and not any(split == "train" for split, _ in plain.values()):
+        trains = [top for top, (split, _) in loose.items() if split == "train"]
+        plain |= {top: ("train", "") for top in trains if len(trains) == 1}
+    # A folder that is called as a split is a wrapper only where there is nothing but splits in it.
+    within = len(plain) < len(inside) and any((split := split_of(folder)) and not split[1] for folder in place)
+    return {} if within else plain
 
 
-def _by_top_folder(folders: dict[str, Folders]) -> Tree | None:
-    tops = {inside[0] for inside in folders.values() if inside}
-    found = {top: split_of(top) for top in tops}
-    found = {top: split for top, split in found.items() if split}
-    accepted = {top: (split, "") for top, (split, besides) in found.items() if not besides}
-    if not accepted:
-        # A word beside it, as in seg_train and seg_test or in trainA and trainB, could as well be the name of a class.
-        by_word, by_split = defaultdict(set), defaultdict(set)
-        for split, besides in found.values():
-            by_word[besides].add(split)
-            by_split[split].add(besides)
-        all_alike = len(found) == len(tops) > 1
-        accepted = {
-            top: (split, besides)
-            for top, (split, besides) in found.items()
-            if len(by_word[besides]) > 1 or (all_alike and len(by_split[split]) > 1)
-        }
-    if not accepted or _is_a_class(folders, tops, accepted):
+def _by_words_beside(loose: Splits, total: int) -> Splits:
+    """Of folders such as seg_train and seg_test, or trainA and trainB, which could as well be the names of classes."""
+    by_word = defaultdict(set)
+    for split, besides in loose.values():
+        by_word[besides].add(split)
+    letters = sum(len(besides) == 1 for besides in by_word) > 1
+    sides = len(loose) == total and len(by_word) > 1 and all(split_of_word(words(top)[0]) for top in loose)
+    chosen = {
+        top: (split, besides)
+        for top, (split, besides) in loose.items()
+        if len(by_word[besides]) > 1 or (letters and len(besides) == 1) or sides
+    }
+    if not any(split == "train" for split, _ in chosen.values()):
+        return {}
+    alike = len({besides for _, besides in chosen.values()}) == 1
+    return {top: (split, "") for top, (split, _) in chosen.items()} if alike else chosen
+
+
+def _homes(inside: Mapping[Folders, Counter[str]], found: Mapping[Folders, Splits]) -> list[Folders]:
+    """The folders that have the splits in them: one, or several side by side. Those first that hold something out."""
+    by_parent = defaultdict(list)
+    for place, splits in found.items():
+        if any(split == "train" for split, _ in splits.values()):
+            by_parent[len(place), place[:-1]].append(place)
+    total = inside[()].total()
+    for share in (
+        0.5,
+        0.95,
+    ):  # of all images, which may be in the splits' folders; where nothing is held out nearly all
+        for _, places in sorted(by_parent.items()):
+            holds_out = any(split != "train" for place in places for split, _ in found[place].values())
+            if (holds_out or share > 0.5) and sum(inside[place].total() for place in places) >= share * total:
+                return places
+    return []
+
+
+def _home_without_train(inside: Mapping[Folders, Counter[str]], found: Mapping[Folders, Splits]) -> list[Folders]:
+    """Where there are only images to hold out: the first folder, within nothing but wrappers, with such a split."""
+    place: Folders = ()
+    while place not in found and len(inside[place]) == 1 and "" not in inside[place]:
+        place = (*place, next(iter(inside[place])))
+    return [place] if place in found else []
+
+
+def _taken_for_class(home: Folders, inside: Mapping[Folders, Counter[str]], splits: Splits) -> str | None:
+    """What is said where train/ is a class beside others, as of vehicles, and not a split."""
+    (train, *others), tops = splits, inside[home]
+    classes = sorted(top for top in tops if top and top not in splits)
+    few = len(classes) < 2 or tops[train] > tops.total() / 2
+    if others or few or any(split_of(top) or of_masks(top) or BESIDE & {*words(top)} for top in classes):
         return None
-    tells_apart = len({besides for _, besides in accepted.values()}) > 1
-    tree = Tree()
+    below = {top: set(inside[(*home, top)]) for top in (train, *classes)}
+    if any(below[train].isdisjoint(below[top]) for top in classes):
+        return None
+    return f"{train}/ is taken for a class, as {classes[0]}/ and {classes[1]}/ beside it are"
+
+
+def _split(folders: Mapping[str, Folders], homes: list[Folders], found: Mapping[Folders, Splits]) -> Tree:
+    depth, several, known = len(homes[0]), len(homes) > 1, set(homes)
+    tree = Tree(homes=["/".join(home) for home in homes] if several else [])
+    titles = defaultdict(set)
     for name, inside in folders.items():
-        if not inside or inside[0] not in accepted:
+        home, top = inside[:depth], inside[depth] if len(inside) > depth else ""
+        if home not in known or top not in found[home]:
             tree.outside.append(name)
             continue
-        split, besides = accepted[inside[0]]
-        tree.titles.setdefault(split, inside[0])
-        tree.splits.setdefault(split, {})[name] = ((besides,) if tells_apart else ()) + inside[1:]
+        split, besides = found[home][top]
+        titles[split].add(top)
+        own = (*home[-1:] * several, *(besides,) * bool(besides))
+        tree.splits.setdefault(split, {})[name] = (*own, *inside[depth + 1 :])
+    tree.titles = {split: _in_words(sorted(tops)) for split, tops in titles.items()}
     return tree
 
 
-def _is_a_class(folders: dict[str, Folders], tops: set[str], accepted: dict[str, tuple[str, str]]) -> bool:
-    """Whether what is called train is a class, as of vehicles: it has no folders in it, and others beside it."""
-    inside = [below for below in folders.values() if below and below[0] in accepted]
-    only_train = {split for split, _ in accepted.values()} == {"train"}
-    return only_train and len(tops) > len(accepted) and all(len(below) == 1 for below in inside)
-
-
-def _by_second_folder(folders: dict[str, Folders]) -> Tree | None:
-    """Where each folder has splits of its own: cat/train, cat/test, dog/train, dog/test."""
-    if not all(len(inside) > 1 and _sure(inside[1]) for inside in folders.values()):
-        return None
-    if len({_sure(inside[1]) for inside in folders.values()}) < 2:
-        return None
-    tree = Tree()
-    for name, inside in folders.items():
-        split = _sure(inside[1])
-        tree.titles.setdefault(split, inside[1])
-        tree.splits.setdefault(split, {})[name] = (inside[0], *inside[2:])
-    return tree
+def _in_words(folders: list[str]) -> str:
+    """As it is written before a slash: train1/ and train2"""
+    return "/ and ".join(folders) if len(folders) < 3 else f"{folders[0]}/ to {folders[-1]}"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 SPLITS = {
-    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing", "tst", "eval", "evaluation", "holdout", "heldout", "t10k"), "test"),
 }
@@ -12,6 +12,11 @@ SPLITS = {
 NEUTRAL = {"set", "sets", "data", "dataset", "file", "files", "folder", "split", "part", "all"}
 NEUTRAL |= {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "pics"}
 NEUTRAL |= {"original", "raw", "resized", "cropped"}
+# What the parts are called, beside a number, into which a set is cut.
+PARTS = NEUTRAL | {"shard", "chunk", "batch", "fold", "subset", "vol", "volume", "dir"}
+# What pictures are called that say something of other pictures, and are not trained on with these.
+MASKS = {"mask", "masks", "label", "labels", "annotation", "annotations", "annots", "segmentation", "segmentations"}
+MASKS |= {"gt", "groundtruth", "trimap", "trimaps", "seg", "segs"}
 # What systems and programs leave beside people's files, in lower case; what begins with a dot is hidden besides.
 LEFT_BEHIND = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "#recycle", "@eadir"}
 LEFT_BEHIND |= {"lost+found", "system volume information", "__pycache__"}
@@ -51,6 +56,24 @@ def split_of(text: str) -> tuple[str, str] | None:
         return None
     rest = [one.group() for split, one in found if not split and not _says_nothing(one.group().lower())]
     return splits.pop(), "_".join(rest)
+
+
+def numbered_part(text: str) -> str | None:
+    """What a part of a set is called beside its number, 'images' of images_001; None for any other name."""
+    beside = [word for word in words(text) if not word.isdecimal()]
+    numbered = len(beside) < len(words(text))
+    return "_".join(beside) if beside and numbered and PARTS.issuperset(beside) else None
+
+
+def of_masks(text: str) -> bool:
+    """Whether a folder is called as one of masks: 'masks', 'SegmentationLabels', 'ground_truth'."""
+    plain = [word for word in words(text) if word not in NEUTRAL and not word.isdecimal()]
+    return bool(plain) and ("".join(plain) == "groundtruth" or MASKS.issuperset(plain))
+
+
+def of_images(text: str) -> bool:
+    """Whether a folder is called as one of images and nothing else: 'images', 'JPEGImages', 'Raw_Photos'."""
+    return NEUTRAL.issuperset(set(words(text)) - {"jpeg", "jpg", "png", "rgb"})
 
 
 def _says_nothing(word: str) -> bool:
