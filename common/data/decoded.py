@@ -5,14 +5,16 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from common.data.dataset import held_by_pixels
-from common.data.decoding import Form, upright_size, with_picture
+from common.data.decoding import Form, with_picture
 from common.data.layout import Layout
 from common.data.reading import Reading
 from common.data.scaling import same_shape, target_size
+from common.data.survey import Survey
 from common.errors import DataError
 from common.storage.platforms import reserve_room
 from common.storage.whole import scratch_folder, write_whole
@@ -61,29 +63,38 @@ class Decoder:
         self.asked, self._read, self._layout, self._reading = asked, read, layout, reading
         self._broken: dict[str, str] = {}  # name: why
         self._understood: list[str] = []
+        self._counts = np.zeros((1, 256), np.int64)  # of each level, of A and of B where they are files of their own
 
     def form(self) -> Form:
         """What these become, told by their sizes and modes. Raises DataError."""
         layout = self._layout
         names = [*layout.train, *layout.held]
-        size_of = (lambda picture: picture.size) if layout.sides is None else upright_size
-        about = {
-            name: self._attempt(name, lambda picture: (size_of(picture), picture.mode))
-            for name in (*names, *layout.partner.values())
-        }
-        readable = {name: value for name, value in about.items() if value}
-        if not readable:
+        surveys = [self._survey(names)]
+        if layout.partner:
+            surveys.append(self._survey([*layout.partner.values()]))
+        sizes = surveys[0].sizes
+        if not sizes:
             raise DataError(f"{self.asked}: none of its {len(names):,} images can be read")
-        grey = all(mode in ("1", "L", "LA") or mode.startswith("I") for _, mode in readable.values())
-        sizes = {name: readable[name][0] for name in names if name in readable}
         if layout.sides is not None and not layout.partner:
             sizes = self._halved(sizes)
         what = "images" if layout.sides is None else "sides"
         size, said = target_size({*sizes.values()}, self._reading, what)
         self._understood += [said] if said else []
-        partners = {B: readable[B][0] for B in layout.partner.values() if B in readable}
-        self._understood += self._stretched(sizes, partners, size)
-        return Form(size, grey, layout.sides is not None, self._reading.fit)
+        self._understood += self._stretched(sizes, surveys[-1].sizes, size)
+        grey = all(survey.grey for survey in surveys)
+        depths = tuple(survey.depths() for survey in surveys)
+        return Form(size, grey, layout.sides is not None, self._reading.fit, depths)
+
+    def _survey(self, names: list[str]) -> Survey:
+        """Of those of these images that can be read. Raises DataError."""
+        survey = Survey(turned=self._layout.sides is not None)
+        for name in names:
+            self._attempt(name, partial(survey.look, name))
+        try:
+            self._understood += survey.understood()
+        except ValueError as error:
+            raise DataError(f"{self.asked}: {error}") from error
+        return survey
 
     def _halved(self, sizes: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
         """Of pictures that hold both sides of a pair, the sizes of a side. Raises DataError for one that may not."""
@@ -102,7 +113,7 @@ class Decoder:
         for one, other in differ[:1]:
             (width, height), (wide, high) = A[one], B[other]
             example = f"{one} is {width}x{height}, {other} {wide}x{high}"
-            return [f"of {len(differ):,} of {len(pairs):,} pairs B is stretched to the shape of A ({example})"]
+            return [f"in {len(differ):,} of {len(pairs):,} pairs B is stretched to the shape of A ({example})"]
         return []
 
     def fill(self, staging: Path, form: Form) -> None:
@@ -127,7 +138,8 @@ class Decoder:
         if not kept["train"]:
             raise DataError(f"{self.asked}: none of its {len(splits['train']):,} training images can be read")
         broken = [f"left out {len(self._broken):,} image(s) that cannot be read ({name})" for name in self._broken]
-        said = {"understood": self._understood, "left_out": broken[:1]}
+        doubts = [one.doubt(n) for n, depths in zip(self._counts, form.depths, strict=False) for one in depths.values()]
+        said = {"understood": [*self._understood, *filter(None, doubts)], "left_out": broken[:1]}
         write_whole(staging / "complete.json", [json.dumps(kept | said).encode()])
 
     def _write_raw(self, raw: Path, names: list[str], form: Form) -> list[str]:
@@ -145,6 +157,9 @@ class Decoder:
                 if image is not None:
                     file.write(image.tobytes())
                     good.append(name)
+                    if form.scaled:
+                        sides = np.split(image, len(form.depths), 2)
+                        self._counts = self._counts + [np.bincount(side.ravel(), minlength=256) for side in sides]
         return good
 
     def _image(self, name: str, form: Form) -> np.ndarray | None:
@@ -154,13 +169,16 @@ class Decoder:
             return None
         if partner is None:
             return self._attempt(name, form.of)
-        sides = [self._attempt(one, form.upright) for one in (name, partner)]
+        sides = [
+            self._attempt(one, lambda picture, side=side: form.upright(picture, side=side))
+            for side, one in enumerate((name, partner))
+        ]
         return None if any(side is None for side in sides) else form.of_two(*sides)
 
     def _attempt(self, name: str, work: "Callable[[Image], Any]") -> Any | None:
         """work(picture) of this file; None where it is broken and may be left out. Raises DataError."""
         try:
-            return with_picture(self._read(name), work)
+            return with_picture(name, self._read(name), work)
         except Exception as error:  # what Pillow and zipfile raise for damaged files is as varied as the damage
             trouble = error
         if not self._reading.skip_broken:

@@ -2,10 +2,14 @@
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from common.data.depth import ORIENTATION, deep
+from common.data.formats import BEGINNING, foreign_of, formats_for, suffix_of
+from common.data.levels import Levels
 from common.data.scaling import shaped_like, square
 
 import numpy as np
@@ -13,39 +17,54 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image  # imported where it is used: a refusal is quick
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # Pillow would run Ghostscript on others
+Depths = Mapping[str, Levels]  # what becomes of each kind of values: 'byte', 'whole', 'float'
+NO_DEPTHS: Depths = MappingProxyType({})
 
 
-def upright(picture: "Image", grey: bool) -> "Image":
-    """Turned as its EXIF says, laid over white where transparent, as L or RGB of 8 bits."""
+def upright(picture: "Image", grey: bool, depths: Depths = NO_DEPTHS) -> "Image":
+    """Of 8 bits, turned as its EXIF says, laid over white where transparent, as L or RGB."""
     from PIL import Image, ImageOps
 
+    found = deep(picture)
+    if found is not None:
+        picture = found.picture(depths[found.kind], picture.getexif().get(ORIENTATION, 1))
     picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I"):  # 16 bits; Pillow's own conversion would clip instead of scale
-        values = np.asarray(picture).astype(np.int64)
-        picture = Image.fromarray((values >> 8 if values.max() > 255 else values).clip(0, 255).astype(np.uint8))
-    elif picture.mode == "F":
-        raise ValueError("its pixels are floats")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture.convert("L" if grey else "RGB")
+    picture = picture.convert("L" if grey else "RGB")
+    if found is None and "byte" in depths and depths["byte"].understood:
+        picture = Image.fromarray(depths["byte"].to_bytes(np.asarray(picture)))
+    return picture
 
 
 def upright_size(picture: "Image") -> tuple[int, int]:
     """Width and height once it is turned as its EXIF says."""
-    turned = picture.getexif().get(0x0112, 1) > 4  # orientations 5 to 8 lie on their side
+    turned = picture.getexif().get(ORIENTATION, 1) > 4  # orientations 5 to 8 lie on their side
     return picture.size[::-1] if turned else picture.size
 
 
-def with_picture(content: bytes, work: "Callable[[Image], Any]") -> Any:
-    """work(picture), of a file's content; a decompression bomb is an error."""
-    from PIL import Image
+def halves(picture: "Image") -> tuple["Image", "Image"]:
+    """The left and the right side; of an odd width the column in the middle is in neither."""
+    width, height = picture.size
+    return picture.crop((0, 0, width // 2, height)), picture.crop((width - width // 2, 0, width, height))
+
+
+def with_picture(name: str, content: bytes, work: "Callable[[Image], Any]") -> Any:
+    """work(picture), of the content of a file of this name; a decompression bomb is an error."""
+    from PIL import Image, UnidentifiedImageError
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+        try:
+            picture = Image.open(io.BytesIO(content), formats=formats_for(suffix_of(name)))
+        except UnidentifiedImageError:
+            kind = foreign_of(content[:BEGINNING])
+            if kind is None:
+                raise
+            raise ValueError(f"is of the kind {kind.title}; {kind.advice}") from None
+        with picture:
             return work(picture)
 
 
@@ -57,26 +76,30 @@ class Form:
     grey: bool
     pairs: bool
     fit: str = "crop"
+    depths: tuple[Depths, ...] = (NO_DEPTHS,)  # of all pictures, or of A's and of B's
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.size, self.size, (1 if self.grey else 3) * (2 if self.pairs else 1)
 
+    @property
+    def scaled(self) -> bool:
+        """Whether values are, to 8 bits."""
+        return any(levels.understood for depths in self.depths for levels in depths.values())
+
     def of(self, picture: "Image") -> np.ndarray:
         """Of a picture of one image, or of both sides of a pair."""
         if not self.pairs:
             return square(self.upright(picture), self.size, self.fit)
-        picture = self.upright(picture, across=2)
-        middle, (width, height) = picture.width // 2, picture.size  # of an odd width the middle column is on no side
-        return self.of_two(picture.crop((0, 0, middle, height)), picture.crop((width - middle, 0, width, height)))
+        return self.of_two(*halves(self.upright(picture, across=2)))
 
     def of_two(self, A: "Image", B: "Image") -> np.ndarray:
         """Of the two sides of a pair, upright. B is stretched to A's shape, so that what is cropped is the same."""
         sides = A, shaped_like(A.size, B, self.size)
         return np.concatenate([square(side, self.size, self.fit) for side in sides], 2)
 
-    def upright(self, picture: "Image", across: int = 1) -> "Image":
-        """A picture that is to be `across` such images wide, as L or RGB."""
+    def upright(self, picture: "Image", across: int = 1, side: int = 0) -> "Image":
+        """A picture that is to be `across` such images wide, as L or RGB; of two files that are a pair, side 0 or 1."""
         # A JPEG far larger than needed is decoded smaller, faster.
         picture.draft(None, (across * self.size, self.size))
-        return upright(picture, self.grey)
+        return upright(picture, self.grey, self.depths[side])

@@ -25,7 +25,7 @@ _SIGNATURES = re.compile(
 class Foreign:
     """Images of a format that Pillow does not read.
 
-    title       what one of them is called
+    title       what one of them is
     suffixes    of their names
     advice      what to do so that they are read
     begins      a pattern of their first bytes
@@ -39,47 +39,51 @@ class Foreign:
     package: str | None = None
     register: str | None = None
 
+    @property
+    def several(self) -> str:
+        return f"{self.title}(s)"
+
 
 RAW = ".dng .cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .orf .rw2 .raf .pef .srw .x3f .3fr .iiq .erf .kdc .mef .mos .rwl"
 FOREIGN = (
     Foreign(
-        "HEIC image(s)",
+        "HEIC image",
         (".heic", ".heics", ".heif", ".heifs", ".hif"),
-        "pip install pillow-heif lets them be read",
+        "to read such images, pip install pillow-heif",
         rb"....ftyp(?:hei[cxms]|hev[cxms]|(?:mif1|msf1)(?!.{0,80}avi[fs]))",
         "pillow_heif",
         "register_heif_opener",
     ),
     Foreign(
-        "AVIF image(s)",
+        "AVIF image",
         (".avif", ".avifs"),
-        "pip install --upgrade pillow lets them be read",
+        "to read such images, pip install --upgrade pillow",
         rb"....ftyp(?:avi[fs]|(?:mif1|msf1).{0,80}avi[fs])",
     ),
     Foreign(
-        "JPEG XL image(s)",
+        "JPEG XL image",
         (".jxl",),
-        "pip install pillow-jxl-plugin lets them be read",
+        "to read such images, pip install pillow-jxl-plugin",
         rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n",
         "pillow_jxl",
     ),
-    Foreign("camera raw file(s)", tuple(RAW.split()), "develop them to JPEG or PNG", rb"....ftypcrx |FUJIFILM|FOVb"),
-    Foreign("DICOM image(s)", (".dcm", ".dicom"), "convert them to PNG of 16 bits", rb".{128}DICM"),
+    Foreign("camera raw file", tuple(RAW.split()), "develop such files to JPEG or PNG", rb"....ftypcrx |FUJIFILM|FOVb"),
+    Foreign("DICOM image", (".dcm", ".dicom"), "save such images as PNG of 16 bits", rb".{128}DICM"),
     Foreign(
-        "OpenEXR or Radiance image(s)",
+        "OpenEXR or Radiance image",
         (".exr", ".hdr"),
-        "convert them to TIFF of floats",
+        "save such images as TIFF of floats",
         rb"v/1\x01|#\?(?:RADIANCE|RGBE)",
     ),
-    Foreign("FITS image(s)", (".fits", ".fit", ".fts"), "convert them to TIFF of floats", rb"SIMPLE  ="),
-    Foreign("medical volume(s)", (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd"), "write their slices as PNG of 16 bits"),
+    Foreign("FITS image", (".fits", ".fit", ".fts"), "save such images as TIFF of floats", rb"SIMPLE  ="),
+    Foreign("medical volume", (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd"), "save slices of such as PNG of 16 bits"),
     Foreign(
-        "vector drawing(s)",
+        "vector drawing",
         (".svg", ".svgz", ".eps", ".ps", ".ai", ".wmf", ".emf"),
-        "draw them to PNG",
+        "draw such to PNG",
         rb"%!PS|%PDF|\xc5\xd0\xd3\xc6|\s*(?:<\?xml.*|<!--.*|<!DOCTYPE svg.*)?<svg\b",
     ),
-    Foreign("layered drawing(s)", (".xcf", ".kra", ".psb", ".ora"), "export them to PNG", rb"gimp xcf|8BPS\x00\x02"),
+    Foreign("layered drawing", (".xcf", ".kra", ".psb", ".ora"), "export such to PNG", rb"gimp xcf|8BPS\x00\x02"),
 )
 
 

@@ -90,7 +90,7 @@ def _read_tree(asked: str, listed: Listing, reading: Reading) -> Found:
             found = kind.read(asked, {name: listed.place(name) for name in chosen}, reading)
             return replace(found, left_out=(*found.left_out, *_beside(kind, images), *listed.left_out))
     if not images:
-        held = [f"{len(those):,} {kind.title} ({those[0]}): {kind.advice}" for kind, those in unread.items()]
+        held = [f"{len(those):,} {kind.several} ({those[0]}): {kind.advice}" for kind, those in unread.items()]
         raise DataError(f"{asked}: no images found; {f'it holds {held[0]}' if held else _contents(names)}")
     return read_folder(asked, listed, reading)
 
