@@ -1,8 +1,10 @@
 """Writes data sets in their real formats."""
 
 import gzip
+import io
 import pickle
 import struct
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -41,12 +43,34 @@ def write_cifar_binary(folder, count=20):
     return batches
 
 
+class _Python2(pickle._Pickler):
+    """Writes text and bytes as the one type of string that Python 2 had."""
+
+    dispatch: ClassVar = {**pickle._Pickler.dispatch}
+
+    def save_string(self, text):
+        content = text.encode("latin1") if isinstance(text, str) else text
+        short = len(content) < 256
+        size = struct.pack("<B" if short else "<i", len(content))
+        self.write((pickle.SHORT_BINSTRING if short else pickle.BINSTRING) + size + content)
+        self.memoize(text)
+
+    dispatch[str] = dispatch[bytes] = save_string
+
+
+def python2_pickle(content):
+    """The bytes that Python 2 and the NumPy of its time made of this."""
+    file = io.BytesIO()
+    _Python2(file, protocol=2).dump(content)
+    return file.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+
+
 def write_cifar_pickles(folder, batches):
-    """The same images as the pickles that torchvision downloads: protocol 2, byte keys, a list of labels."""
+    """The same images as the pickles that torchvision downloads."""
     folder.mkdir(parents=True)
     for name, records in zip([f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"], batches, strict=True):
-        content = {b"batch_label": b"x", b"labels": records[:, 0].tolist(), b"data": records[:, 1:].copy()}
-        (folder / name).write_bytes(pickle.dumps(content, protocol=2))
+        content = {"batch_label": "x", "labels": records[:, 0].tolist(), "data": records[:, 1:].copy()}
+        (folder / name).write_bytes(python2_pickle(content))
 
 
 def write_pictures(folder, count, size=(20, 20), suffix="png", mode="RGB", seed=0, classes=()):
