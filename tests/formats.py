@@ -2,12 +2,15 @@
 
 import gzip
 import io
+import json
 import pickle
 import struct
 from typing import ClassVar
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
+from pyarrow import parquet
 
 
 def write_idx(path, array, zipped=True):
@@ -81,3 +84,38 @@ def write_pictures(folder, count, size=(20, 20), suffix="png", mode="RGB", seed=
         target.mkdir(parents=True, exist_ok=True)
         pixels = random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
         Image.fromarray(pixels).convert(mode).save(target / f"{i:04d}.{suffix}")
+
+
+def png(pixels):
+    """The file that an image (H, W) or (H, W, 3) is."""
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "png")
+    return content.getvalue()
+
+
+def hugging_face_table(images, labels=None, names=None, column="image", label="label", paths=None):
+    """A table as `datasets` makes it: structs of bytes and path, and features in the schema's metadata.
+
+    `images` are the contents of files; `names` of a ClassLabel, without which the labels are plain values.
+    """
+    paths = paths or [f"{i}.png" for i in range(len(images))]
+    cells = [{"bytes": content, "path": path} for content, path in zip(images, paths, strict=True)]
+    columns = {column: pa.array(cells, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))}
+    features = {column: {"_type": "Image"}}
+    if labels is not None:
+        columns[label] = pa.array(labels)
+        features[label] = {"names": names, "_type": "ClassLabel"} if names else {"dtype": "int64", "_type": "Value"}
+    about = {"huggingface": json.dumps({"info": {"features": features}})}
+    return pa.table(columns).replace_schema_metadata(about)
+
+
+def write_parquet(path, table, rows_a_group=100):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(table, path, row_group_size=rows_a_group)
+
+
+def write_arrow(path, table, rows_a_batch=1000):
+    """A stream, as `save_to_disk` writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+        stream.write_table(table, max_chunksize=rows_a_batch)

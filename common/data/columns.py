@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa  # imported where it is used: a refusal is quick
     from pyarrow import parquet
 
+END_OF_STREAM = b"\xff\xff\xff\xff" + bytes(4)  # without which whole batches may be missing unnoticed
 MANY = 1 << 16  # rows at a time, of numbers or text
 FEW = 4  # of images: of a value that is stored once and repeated, each row has a copy
 Column = tuple[str, ...]  # a column, and the field of it where it has several: ("image", "bytes")
@@ -69,8 +70,8 @@ class Arrow:
         with pa.memory_map(str(path)) as source:
             self._is_file = source.read(6) == b"ARROW1"
             if not self._is_file:
-                source.seek(source.size() - 4)
-                if source.read(4) != bytes(4):
+                source.seek(max(0, source.size() - len(END_OF_STREAM)))
+                if source.read() != END_OF_STREAM:
                     raise ValueError("its end is missing")
         self.schema = self._reader().schema
         sizes = [batch.num_rows for batch in self._read(self._reader([self.schema.names[0]]), 0)]

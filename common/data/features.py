@@ -43,7 +43,7 @@ def features_of(asked: str, name: str, schema: "pa.Schema") -> Features:
     candidates = list(encoded) or [field.name for field in schema if _pixels(field)]
     image = candidates[0] if len(candidates) == 1 else _first(IMAGES, candidates)
     if image is None:
-        listed = ", ".join(f"{field.name}: {field.type}" for field in list(schema)[:SHOWN])
+        listed = ", ".join(map(in_words, list(schema)[:SHOWN]))
         listed += f" and {len(schema) - SHOWN:,} more" * (len(schema) > SHOWN)
         if candidates:
             raise DataError(f"{asked}: {name} has several columns of images ({listed}); rename the one to use image")
@@ -53,11 +53,14 @@ def features_of(asked: str, name: str, schema: "pa.Schema") -> Features:
     titles = _titles(schema)
     label, said = _label(schema, image, titles)
     said = f"images are in the column {image}{_not(candidates, image)}; {said}"
-    has_path = any(
-        field.name == "path" and kind_of(field.type) == "text" for field in _fields(schema.field(image).type)
-    )
-    path = (image, "path") if image in encoded and has_path else None
+    fields = {field.name: kind_of(field.type) for field in _fields(schema.field(image).type)}
+    path = (image, "path") if image in encoded and fields.get("path") == "text" else None
     return Features(encoded.get(image, (image,)), image in encoded, path, label, titles.get(label, ()), (said,))
+
+
+def in_words(column: "pa.Field") -> str:
+    """label: int64"""
+    return f"{column.name}: {column.type}"
 
 
 def kind_of(kind: "pa.DataType") -> str:

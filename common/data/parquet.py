@@ -7,7 +7,7 @@ from pathlib import Path
 from common.data.cells import Cells, beside
 from common.data.columns import FEW, Column, Table, open_table, refusing
 from common.data.dataset import Found
-from common.data.features import Features, features_of, kind_of
+from common.data.features import Features, features_of, in_words, kind_of
 from common.data.folders import read_images
 from common.data.listing import Listing
 from common.data.pixels import read_pixels
@@ -26,7 +26,8 @@ def read_parquet(asked: str, files: Mapping[str, Path], reading: Reading) -> Fou
         raise DataError(f"{asked}: is read by pyarrow, which is not installed; pip install -r requirements.txt")
     tree = shards_of(asked, list(files))
     of_split = {
-        split: {name: open_table(asked, name, files[name]) for name in names} for split, names in tree.splits.items()
+        split: {name: open_table(asked, name, files[name]) for name in tree.splits[split]}
+        for split in sorted(tree.splits, key=lambda split: split != "train")
     }
     tables = {name: table for found in of_split.values() for name, table in found.items()}
     rows = sum(table.rows for table in tables.values())
@@ -61,9 +62,10 @@ def _features_of_all(asked: str, tables: Mapping[str, Table]) -> Features:
         other, its = found[name], tables[name].schema
         differs = None
         if other.image != features.image or other.is_encoded != features.is_encoded:
-            differs = f"images are {schema.field(features.image[0])} in {first}, but {its.field(other.image[0])}"
+            columns = in_words(schema.field(features.image[0])), in_words(its.field(other.image[0]))
+            differs = f"images are {columns[0]} in {first}, but {columns[1]}"
         elif label in its.names and kind_of(its.field(label).type) != kind_of(schema.field(label).type):
-            differs = f"classes are {schema.field(label)} in {first}, but {its.field(label)}"
+            differs = f"classes are {in_words(schema.field(label))} in {first}, but {in_words(its.field(label))}"
         elif label in its.names and other.titles != features.titles:
             differs = f"the classes have other names in {first} than"
         if differs:
