@@ -8,9 +8,12 @@ import sys
 import time
 from types import SimpleNamespace
 
-from bench import plain, quality, share, speed
+from bench import augment, plain, quality, share, speed
+from common import options
+from common.data.registry import load
 from common.errors import BadArgument, Refusal
 
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -284,3 +287,109 @@ def test_share_measures_the_scripts_themselves(tmp_path):
     assert (len(one["runs"]), len(two["runs"])) == (1, 2)
     assert all(run["rate"] > 0 and run["images"] >= 64 for run in one["runs"] + two["runs"])
     assert one["runs"][0]["threads"] == 1
+
+
+# --- what --augment brings
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits")
+
+
+@pytest.mark.parametrize("count", [10, 95, 500])
+def test_a_subset_is_of_the_training_images_evenly_by_class_and_always_the_same(digits, count):
+    arrays = augment.subset(digits, count)
+    train, test = (arrays[f"{part}_images"] for part in ("train", "test"))
+    assert train.shape == (count, 8, 8, 1) and test.shape == (100, 8, 8, 1)
+    assert {*np.bincount(arrays["train_labels"])} <= {count // 10, -(-count // 10)}
+    assert [*np.bincount(arrays["test_labels"])] == [10] * 10
+    of = {image.tobytes(): label for image, label in zip(digits.images, digits.labels, strict=True)}
+    for images, labels in ((train, arrays["train_labels"]), (test, arrays["test_labels"])):
+        assert [of[image.tobytes()] for image in images] == labels.tolist()  # of images that no two are alike of
+    assert not {image.tobytes() for image in train} & {image.tobytes() for image in test}
+    assert all(np.array_equal(array, arrays[name]) for name, array in augment.subset(digits, count).items())
+
+
+def test_a_subset_that_the_set_does_not_have_is_refused(digits):
+    with pytest.raises(BadArgument, match="1,600 images would be 160 of a class that has"):
+        augment.subset(digits, 1600)
+
+
+def test_runs_differ_in_what_is_compared_and_in_nothing_else(tmp_path):
+    known, extra = augment.parse([str(tmp_path), "--counts", "50", "--seeds", "3", "4", "--ema", "0.9"])
+    runs = [*augment.runs_of(known)]
+    assert [run["folder"].name for run in runs] == [f"dcgan-50-{end}" for end in ("3", "3-augment", "4", "4-augment")]
+    kind = importlib.import_module("dcgan").Settings
+    lines = [options.parse(kind, "", "dcgan.py", augment.training_line(known, run, extra)[2:]) for run in runs]
+    assert [(line.pop("seed"), line.pop("augment", False)) for line in lines] == [
+        (s, a) for s in (3, 4) for a in (0, 1)
+    ]
+    assert {line.pop("folder") for line in lines} == {str(run["folder"]) for run in runs}
+    assert lines[0] == lines[1] == lines[2] == lines[3]
+    assert lines[0]["dataset"] == str(tmp_path / "sets" / "fashion-mnist-50.npz") and lines[0]["ema"] == 0.9
+
+
+def test_so_many_run_at_once_and_none_begins_after_a_failure(monkeypatch, capfd):
+    begun, at_once = [], []
+
+    class Process:
+        """Ends with its code after so many looks."""
+
+        def __init__(self, command, **_):
+            self.looks, self.code, self.returncode = *command, None
+            begun.append(self)
+            at_once.append(sum(one.returncode is None for one in begun))
+
+        def poll(self):
+            self.looks -= 1
+            self.returncode = self.code if self.looks <= 0 else None
+            return self.returncode
+
+    monkeypatch.setattr(subprocess, "Popen", Process)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    commands = [(f"run {i}", command) for i, command in enumerate([(1, 0), (3, 0), (1, 0), (2, 7), (4, 0), (1, 0)])]
+    assert augment.run_all(commands, 2) == 7
+    assert len(begun) == 5 and max(at_once) == 2 and all(one.returncode is not None for one in begun)
+    said = capfd.readouterr().err
+    assert "5 of 6: run 4" in said and "run 3: ended with exit code 7, see above" in said and "run 5" not in said
+    begun.clear()
+    assert augment.run_all(commands[:3], 3) == 0 and at_once[-1] == len(begun) == 3
+
+
+def test_what_ends_it_ends_its_runs(monkeypatch):
+    started, popen = [], subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+    monkeypatch.setattr(time, "sleep", lambda _: sys.exit(143))
+    with pytest.raises(SystemExit):
+        augment.run_all([("one", [sys.executable, "-c", "import time; time.sleep(100)"])] * 3, 2)
+    assert [process.poll() for process in started] == [-signal.SIGTERM] * 2
+
+
+def test_the_table_has_means_over_the_seeds_and_the_spread_of_the_first():
+    rows = [
+        {"count": 100, "augment": with_it, "frechet": value, "precision": 0.5, "recall": value / 100, "coverage": None}
+        for with_it, value in ((False, 40), (False, 44), (True, 20), (True, 23))
+    ]
+    about = {"processor": "EPYC", "torch": "2.14", "date": "2026-11-25"}
+    found = {"machine": about, "line": "dcgan.py", "images": 400_000, "seeds": [0, 1], "counts": [100], "command": "go"}
+    head, _, command, _, *lines = augment.table({**found, "rows": rows}).splitlines()
+    assert head == "EPYC, torch 2.14, 2026-11-25; `dcgan.py`, 400,000 images shown, seeds 0, 1." and command == "    go"
+    assert lines[2:] == [
+        "| 100 | without | 42.00 ± 2.83 | 0.500 | 0.420 | – |",
+        "| 100 | with | 21.50 ± 2.12 | 0.500 | 0.215 | – |",
+    ]
+
+
+@pytest.mark.slow
+def test_augment_measures_the_script_itself(tmp_path):
+    try:
+        load("fashion-mnist")
+    except Refusal as refusal:
+        pytest.skip(str(refusal))
+    done = bench("augment", tmp_path / "out", "--counts", 20, "--seeds", 0, 1, "--images", 200)
+    found = json.loads((tmp_path / "out" / "augment.json").read_text())
+    assert [(row["seed"], row["augment"]) for row in found["rows"]] == [(s, a) for s in (0, 1) for a in (False, True)]
+    assert found["about"]["samples"] == 10_000 and all(row["frechet"] > 0 for row in found["rows"])
+    assert {row["images"] for row in found["rows"]} == {192}  # in batches of 16
+    assert (tmp_path / "out" / "augment.md").read_text() in done.stdout
