@@ -80,7 +80,8 @@ def _read_tree(asked: str, listed: Listing, reading: Reading) -> Found:
     few = len(images) + sum(map(len, unread.values())) < FEW
     kinds = *KNOWN, *(BESIDE_FEW_IMAGES if few else ()), *(ALONE if few and not images else ())
     if celeba.is_celeba(names):
-        return celeba.read_tree(asked, listed, reading)
+        found = celeba.read_tree(asked, listed, reading)
+        return replace(found, left_out=(*found.left_out, *listed.left_out))
     known = [kind.title for kind in KNOWN if kind.among(names)]
     if len(known) > 1:
         raise DataError(f"{asked}: holds {' and '.join(known)}; give the folder of one")

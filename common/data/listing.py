@@ -15,7 +15,7 @@ from common.data.formats import BEGINNING, Foreign, told_by_content, told_by_nam
 from common.data.words import is_nothing
 from common.errors import DataError
 
-LARGEST_FILE = 1 << 29  # bytes that an image may have, and a file of a named set once it is unpacked
+LARGEST_FILE = 1 << 30  # bytes that an image may have, and a file of a named set once unpacked: EMNIST has 548 MB
 
 
 @dataclass(frozen=True)
