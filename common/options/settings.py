@@ -60,8 +60,9 @@ class Settings:
 
     dataset: str | None = option(
         None,
-        "mnist, fashion-mnist, kmnist, stacked-mnist, cifar10, mnist-5k, digits, or a path: a folder of images, a .zip"
-        " of one, an .npz (default: mnist, or mnist-5k where mnist is out of reach)",
+        "mnist, fashion-mnist, kmnist, qmnist, emnist:letters and its like, stacked-mnist, cifar10, cifar100, svhn,"
+        " celeba, mnist-5k, digits; or a path: a folder or archive of images, .npz, .npy, .mat, .csv or .parquet"
+        " (default: mnist, or mnist-5k where mnist is out of reach)",
         name_or_path,
     )
     data_root: str | None = option(None, "folder with the named sets (default: $GAN_DATA, then data/)", name_or_path)
