@@ -81,7 +81,7 @@ def _possible(shape: tuple[int, ...]) -> list[Arrangement]:
         return [
             Arrangement(count, *square, kept)
             for kept, count, values in (("ND", *shape), ("DN", *shape[::-1]))
-            if (square := _square(values))
+            if (square := square_of(values))
         ]
     if len(shape) == 3:
         a, b, c = shape
@@ -98,7 +98,7 @@ def _possible(shape: tuple[int, ...]) -> list[Arrangement]:
     return []
 
 
-def _square(values: int) -> tuple[int, int, int] | None:
+def square_of(values: int) -> tuple[int, int, int] | None:
     """Height, width and channels of so many values."""
     for channels in (1, 3):
         side = math.isqrt(values // channels)
