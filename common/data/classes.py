@@ -93,12 +93,11 @@ def _parts(tree: Tree, sure: Said, other: Said) -> tuple[Parts, Said | None]:
         return {split: (f"{tree.titles[split]}/", list(names)) for split, names in tree.splits.items()}, None
     names = list(tree.splits["train"])
     for said in (sure, other):
-        if "train" in said.split_of.values():
-            parts = defaultdict(list)
-            for name in names:
-                parts[said.split_of.get(name)].append(name)
-            files = ", ".join(said.files)
-            return {split: (f"{split} of {files}", names) for split, names in parts.items() if split}, said
+        parts = defaultdict(list)
+        for name in names:
+            parts[said.split_of.get(name)].append(name)
+        if "train" in parts and len(parts) > 1:
+            return {split: (f"the {split} split", names) for split, names in parts.items() if split}, said
     return {"train": ("", names)}, None
 
 
@@ -136,13 +135,11 @@ def _spelled(one: str) -> str:
 def _splits_in_words(tree: Tree, splitting: Said | None, train: _Split, held: _Split | None) -> list[str]:
     understood = list(tree.understood)
     if splitting:
-        understood.append(f"the splits are those of {', '.join(splitting.files)}")
+        understood.append(f"the splits are those of {', '.join(splitting.splitting)}")
     elif any(title.lower() not in ("train", "val", "test") for title in tree.titles.values()):
         understood.append(f"trained on is {train.title}" + (f", held out is {held.title}" if held else ""))
-    if tree.homes:
-        understood.append(
-            f"{tree.homes[0]}/ and {len(tree.homes) - 1:,} more have splits of their own, and are classes"
-        )
+    if len(tree.homes) > 1:
+        understood.append(f"the splits are those in {tree.homes[0]}/ and in {len(tree.homes) - 1:,} more folder(s)")
     return understood
 
 
@@ -157,8 +154,16 @@ def _refuse_without_train(asked: str, tree: Tree) -> None:
 
 
 def _refuse_several_sets(asked: str, tree: Tree) -> None:
-    """Where folders have splits of their own and are no classes: they have the same classes, or are numbered parts."""
-    homes = {home.rpartition("/")[2]: home for home in tree.homes}
+    """Where most images lie beside the folder with the splits, or several have splits of their own and are no classes.
+
+    These are none where they have the same classes in them, or are numbered parts.
+    """
+    if tree.minor:
+        home, titles = tree.homes[0], "/ and ".join(tree.titles.values())
+        raise DataError(
+            f"{asked}: only {home}/ has {titles}/, and most images lie elsewhere; give one of the two alone"
+        )
+    homes = {home.rpartition("/")[2]: home for home in tree.homes if len(tree.homes) > 1}
     parts = {numbered_part(home) for home in homes}
     often = Counter()
     for home in homes:
@@ -167,7 +172,7 @@ def _refuse_several_sets(asked: str, tree: Tree) -> None:
             own = {name: inside[1:] for name, inside in folders.items() if inside[0] == home}
             tops |= {inside[0] for inside in without_wrappers(own).values() if inside}
         often.update(tops)
-    common = [top for top, count in often.most_common(1) if count > 1]
+    common = sorted(top for top, count in often.items() if count > 1)
     if homes and (common or (len(parts) == 1 and None not in parts)):
         first, second, *_ = homes.values()
         below = f", and {common[0]}/ in these" if common else ""

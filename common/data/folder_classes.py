@@ -27,8 +27,8 @@ def told_by_folders(tree: Tree) -> dict[str, Told]:
     # A single folder in train/ is a class, and no wrapper, where it is one of several in test/.
     tops = [{inside[0] for inside in folders.values() if inside} for folders in held.values()]
     train = _of_train(tree.splits["train"], {top for several in tops if len(several) > 1 for top in several})
-    told = {split: Told(_first_folders(folders, set(train.class_of.values()))) for split, folders in held.items()}
-    return {"train": train} | told
+    classes = set(train.class_of.values())
+    return {"train": train} | {split: Told(_first_folders(tree.splits[split], classes)) for split in held}
 
 
 def _of_train(folders: Mapping[str, Folders], keep: Collection[str]) -> Told:
@@ -45,9 +45,12 @@ def _of_train(folders: Mapping[str, Folders], keep: Collection[str]) -> Told:
     if len(tops) > ALONE and set(tops.values()) == {1}:
         return Told(understood=[*understood, f"the {len(tops):,} folders are no classes: each has one image"])
     class_of = {name: inside[0] for name, inside in below.items() if inside}
-    if deeper := min((name for name, inside in below.items() if len(inside) > 1), default=None):
-        first, second = below[deeper][:2]
-        understood.append(f"the class of {deeper} is {first}: the folders below that, such as {second}/, say nothing")
+    deeper = {inside[1]: name for name, inside in below.items() if len(inside) > 1}
+    if len(deeper) > 1:
+        second, name = min(deeper.items())
+        understood.append(
+            f"the class of {name} is {below[name][0]}: folders below that, such as {second}/, say nothing"
+        )
     return Told(class_of, understood)
 
 

@@ -1,7 +1,7 @@
 """Which column of a table beside the images says their class, and which their split."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from common.data.labels import NotClasses, class_values
 from common.data.words import split_of, words
@@ -34,29 +34,53 @@ def splits_in(columns: Sequence[str] | None, cells: Cells, others: Sequence[int]
     return None
 
 
-def classes_in(columns: Sequence[str] | None, cells: Cells, others: Sequence[int]) -> tuple[str, list[str]]:
-    """What is said of the column of classes, and the class of each row, '' where it is empty.
+class NoColumn(NotClasses):
+    """None of a table's columns holds classes."""
 
-    `others` are the columns that may be meant. Raises NotClasses, saying why, where none is or it is not clear which.
+
+def classes_in(columns: Sequence[str] | None, cells: Cells, others: Sequence[int]) -> tuple[str, list[str]]:
+    """What the column of classes is called, and the class of each row, '' where it is empty.
+
+    `others` are the columns that may be meant; `columns` is None where it is not known what they are called. Raises
+    NotClasses, saying why, where none holds classes or it is not clear which.
     """
-    titles = {place: f"column {columns[place] if columns else place + 1}" for place in others}
-    chosen = _called_so(columns, cells, others) if columns else []
+    if columns is None:
+        texts = [place for place in others if not all(map(_is_number, (row[place] for row in cells)))]
+        chosen = others if len(others) == 1 else texts if len(texts) == 1 else []
+    else:
+        others = [place for place in others if not _says_nothing(columns[place], [row[place] for row in cells])]
+        chosen = _called_so(columns, cells, others) or (others if len(others) == 1 else [])
+    names = {place: columns[place] if columns else str(place + 1) for place in others}
     if len(chosen) == 1:
-        return titles[chosen[0]], _values([row[chosen[0]] for row in cells])
-    others = [place for place in others if not _says_nothing(columns[place] if columns else "", cells, place)]
-    if not chosen and len(others) == 1:
-        values = _values([row[others[0]] for row in cells])
+        title = f"column {names[chosen[0]]}"
+        values = _values(title, [row[chosen[0]] for row in cells])
         different = len({*values} - {""})
-        if different * 2 > len(values):
-            raise NotClasses(f"its {titles[others[0]]} has {different:,} different values in {len(values):,} rows")
-        return titles[others[0]], values
+        called_so = columns and {*words(columns[chosen[0]])} & LABELS
+        if not called_so and different * 2 > len(values):  # nothing says that these are not a name each
+            raise NotClasses(f"its {title} holds {different:,} different values in {len(cells):,} rows")
+        return title if columns or len(others) > 1 else "those", values
     if not chosen and len(others) > 1 and all(row[place] in _FLAGS for row in cells for place in others):
-        return _one_hot([columns[place] if columns else str(place + 1) for place in others], cells, others)
-    if not chosen and not others:
-        raise NotClasses("it has no column of them")
-    names = [columns[place] if columns else str(place + 1) for place in chosen or others]
-    shown = ", ".join(names[:8]) + f" and {len(names) - 8} more" * (len(names) > 8)
+        return _one_hot(names, cells, others)
+    candidates = chosen or [place for place in others if _may_be_classes([row[place] for row in cells])]
+    if not candidates:
+        raise NoColumn("it has no column of them")
+    shown = ", ".join(names[place] for place in candidates[:8]) + ", ..." * (len(candidates) > 8)
     raise NotClasses(f"which of its columns {shown} is the class is not clear; call it `label`")
+
+
+def _may_be_classes(texts: list[str]) -> bool:
+    try:
+        return 1 < len(set(_values("", texts))) <= len(texts) / 2
+    except NotClasses:
+        return False
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 _FLAGS = {"0", "1", "-1", "0.0", "1.0", "-1.0", "True", "False"}
@@ -68,7 +92,7 @@ def _called_so(columns: Sequence[str], cells: Cells, others: Sequence[int]) -> l
     if any("x" in words(column) for column in columns):
         said = {place: found - {"y"} for place, found in said.items()}
     tiers = [[place for place, found in said.items() if found & LABELS and found - BESIDE <= tier] for tier in PLAIN]
-    tiers += [[place for place, found in said.items() if found & LABELS and found - BESIDE <= LABELS]]
+    tiers += [[place for place, found in said.items() if len(found - BESIDE) == 1 and found & LABELS]]
     tiers += [[place for place, found in said.items() if found & LABELS]]
     chosen = next(filter(None, tiers), [])
     exact = [place for place in chosen if columns[place].lower() == "label"]
@@ -81,22 +105,25 @@ def _called_so(columns: Sequence[str], cells: Cells, others: Sequence[int]) -> l
     return chosen
 
 
-def _says_nothing(title: str, cells: Cells, place: int) -> bool:
+def _says_nothing(title: str, texts: list[str]) -> bool:
     """Whether a column only counts the rows, or says how large the image is."""
-    counts = title == "" and len({row[place] for row in cells}) == len(cells) and cells[0][place].isdecimal()
+    counts = title == "" and len(set(texts)) == len(texts) and all(map(str.isdecimal, texts))
     return counts or (title != "" and {*words(title)} <= SAY_NOTHING | SPLIT | {"0"})
 
 
-def _values(texts: list[str]) -> list[str]:
+def _values(title: str, texts: list[str]) -> list[str]:
     """The classes that these are. Raises NotClasses where they are measures, several at once, or a name each."""
     given = [text for text in texts if text]
     if not given:
-        raise NotClasses("it is empty")
-    _refuse_several(set(given))
-    values = np.array(given)
-    with contextlib.suppress(ValueError):
-        values = values if np.char.isdecimal(values).all() else values.astype(float)
-    found = iter(map(str, class_values(values, len(given)).tolist()))
+        raise NoColumn(f"its {title} is empty")
+    try:
+        _refuse_several(set(given))
+        values = np.array(given)
+        with contextlib.suppress(ValueError):
+            values = values if np.char.isdecimal(values).all() else values.astype(float)
+        found = iter(map(str, class_values(values, len(given)).tolist()))
+    except NotClasses as error:
+        raise NotClasses(f"its {title} holds {error}") from error
     return [next(found) if text else "" for text in texts]
 
 
@@ -107,13 +134,14 @@ def _refuse_several(values: set[str]) -> None:
         pieces = {piece.strip() for value in values for piece in value.split(separator)}
         alone = separator != " " and any(values.issuperset(map(str.strip, value.split(separator))) for value in several)
         if several and (alone or len(pieces) * (3 if separator == " " else 1) < len(values)):
-            raise NotClasses(f"it gives several to an image ({min(several)})")
+            raise NotClasses(f"several at once ({min(several)[:40]})")
     if lists := [value for value in values if value.startswith(("[", "{"))]:
-        raise NotClasses(f"it gives lists ({min(lists)[:40]})")
+        raise NotClasses(f"lists ({min(lists)[:40]})")
 
 
-def _one_hot(titles: list[str], cells: Cells, places: Sequence[int]) -> tuple[str, list[str]]:
+def _one_hot(names: Mapping[int, str], cells: Cells, places: Sequence[int]) -> tuple[str, list[str]]:
     """Of columns of flags, one a class. Raises NotClasses where not exactly one is set in each row."""
+    titles = [names[place] for place in places]
     flags = np.array([[row[place] in ("1", "1.0", "True") for place in places] for row in cells])
     if not (flags.sum(axis=1) == 1).all():
         raise NotClasses(f"its columns {titles[0]} to {titles[-1]} give none or several to an image")

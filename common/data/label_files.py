@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from common.data.dataset import evenly
-from common.data.label_columns import classes_in, splits_in
+from common.data.formats import suffix_of, told_by_name
+from common.data.label_columns import NoColumn, classes_in, splits_in
 from common.data.label_rows import TABLES, Rows, read_rows
 from common.data.labels import NotClasses
 from common.data.layout import left_out_of
@@ -25,13 +26,14 @@ class Said:
     """What such files say.
 
     class_of, split_of      name of an image: its class; its split
-    files                   those that say something
+    files, splitting        those that say something; those that say splits
     understood, left_out    as in Layout
     """
 
     class_of: dict[str, str] = field(default_factory=dict)
     split_of: dict[str, str] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
+    splitting: list[str] = field(default_factory=list)
     understood: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -112,9 +114,8 @@ class _Images:
 
 
 def _stem(name: str) -> str:
-    """Without what may be a suffix: letters, and digits after them."""
-    stem, _, suffix = name.rpartition(".")
-    return stem if stem and suffix.isalnum() and suffix[0].isalpha() else name
+    """Without the suffix of an image."""
+    return name.removesuffix(suffix_of(name)) if told_by_name(name) else name
 
 
 def _ends_alike(name: str, above: list[str]) -> bool:
@@ -147,15 +148,20 @@ def _understand(asked: str, file: str, rows: Rows, images: _Images, said: Said, 
     others = [place for place in range(len(cells[0])) if place != column]
     if split := splits_in(columns, cells, others):
         others.remove(split[0])
-        said.split_of |= {name: one for name, one in zip(names, split[1], strict=True) if one}
-    elif (of_file := split_of(PurePosixPath(file).stem)) and set(words(of_file[1])) <= ABOUT:
-        said.split_of |= dict.fromkeys(names, of_file[0])
+        splits = {name: one for name, one in zip(names, split[1], strict=True) if one}
+    else:
+        of_file = split_of(PurePosixPath(file).stem)
+        splits = dict.fromkeys(names, of_file[0]) if of_file and set(words(of_file[1])) <= ABOUT else {}
+    said.split_of |= splits
+    said.splitting += [file] if splits else []
     if not others:
         return None
     try:
         title, classes = classes_in(columns, cells, others)
         class_of = _one_each(names, classes)
     except NotClasses as error:
+        if isinstance(error, NoColumn) and not sure:
+            return None
         said.understood.append(f"{file} gives no classes: {error}")
         return None
     if differ := [name for name, one in class_of.items() if said.class_of.get(name, one) != one]:
@@ -169,8 +175,9 @@ def _column_of_names(file: str, rows: Rows, images: _Images) -> tuple[int, list[
     sample = [rows.cells[place] for place in evenly(len(rows.cells), SAMPLED)]
     width = len(rows.cells[0]) if rows.cells else 0
 
-    def named(column: int) -> int:
-        return len({tuple(ones) for row in sample if (ones := images.find(row[column], file))})
+    def named(column: int) -> tuple[int, bool]:
+        different = {tuple(ones) for row in sample if (ones := images.find(row[column], file))}
+        return len(different), any(told_by_name(row[column]) for row in sample)
 
     column = max(range(width), key=named, default=0)
     columns, cells = rows.columns, rows.cells

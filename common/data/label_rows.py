@@ -11,6 +11,8 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
+from common.errors import first_line
+
 TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".json")
 MOST_COLUMNS = 300  # a table of more is one of pixels or measurements
 LINES = 50  # by which is told what separates columns
@@ -93,7 +95,7 @@ def _of_json(text: str) -> Rows:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is damaged, or no JSON ({str(error)[:60]})") from error
+        raise ValueError(f"no JSON: {first_line(error)}") from error
     if isinstance(content, dict) and "labels" in content:
         content = content["labels"]
     if isinstance(content, dict):

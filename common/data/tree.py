@@ -20,8 +20,8 @@ class Tree:
     splits      'train', 'val' and 'test': name: the folders that it lies in below its split
     titles      what a split is called in the tree, such as 'Testing'; empty where there are no splits
     outside     the names of images that lie beside the splits, in none of them
-    homes       folders side by side that have splits of their own each, such as cat/ and dog/; empty where splits
-                lie in one folder
+    homes       the folders that have the splits in them: one, or several side by side, such as cat/ and dog/
+    minor       whether most images lie outside these
     understood  what is not plain, a sentence each
     """
 
@@ -29,6 +29,7 @@ class Tree:
     titles: dict[str, str] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)
     homes: list[str] = field(default_factory=list)
+    minor: bool = False
     understood: list[str] = field(default_factory=list)
 
 
@@ -82,9 +83,10 @@ def _splits_among(place: Folders, inside: Counter[str]) -> Splits:
     loose = {top: one for top, one in found.items() if one[1]}
     if not plain:
         plain = _by_words_beside(loose, len(tops))
-    elif "train" not in exact and not any(split == "train" for split, _ in plain.values()):
-        trains = [top for top, (split, _) in loose.items() if split == "train"]
-        plain |= {top: ("train", "") for top in trains if len(trains) == 1}
+    else:  # training/ beside seg_test/: the only one that may be meant
+        there, often = {split for split, _ in plain.values()}, Counter(split for split, _ in loose.values())
+        lacking = {"train"} - there if "train" not in there else {"val", "test"} if there == {"train"} else set()
+        plain |= {top: (split, "") for top, (split, _) in loose.items() if split in lacking and often[split] == 1}
     # A folder that is called as a split is a wrapper only where there is nothing but splits in it.
     within = len(plain) < len(inside) and any((split := split_of(folder)) and not split[1] for folder in place)
     return {} if within else plain
@@ -115,13 +117,10 @@ def _homes(inside: Mapping[Folders, Counter[str]], found: Mapping[Folders, Split
         if any(split == "train" for split, _ in splits.values()):
             by_parent[len(place), place[:-1]].append(place)
     total = inside[()].total()
-    for share in (
-        0.5,
-        0.95,
-    ):  # of all images, which may be in the splits' folders; where nothing is held out nearly all
+    for holds_out, share in ((True, 0.5), (False, 0.95), (True, 0)):  # of all images, which are to be in there at least
         for _, places in sorted(by_parent.items()):
-            holds_out = any(split != "train" for place in places for split, _ in found[place].values())
-            if (holds_out or share > 0.5) and sum(inside[place].total() for place in places) >= share * total:
+            whole = any(split != "train" for place in places for split, _ in found[place].values())
+            if whole >= holds_out and sum(inside[place].total() for place in places) >= share * total:
                 return places
     return []
 
@@ -149,7 +148,7 @@ def _taken_for_class(home: Folders, inside: Mapping[Folders, Counter[str]], spli
 
 def _split(folders: Mapping[str, Folders], homes: list[Folders], found: Mapping[Folders, Splits]) -> Tree:
     depth, several, known = len(homes[0]), len(homes) > 1, set(homes)
-    tree = Tree(homes=["/".join(home) for home in homes] if several else [])
+    tree = Tree(homes=["/".join(home) for home in homes])
     titles = defaultdict(set)
     for name, inside in folders.items():
         home, top = inside[:depth], inside[depth] if len(inside) > depth else ""
@@ -160,6 +159,7 @@ def _split(folders: Mapping[str, Folders], homes: list[Folders], found: Mapping[
         titles[split].add(top)
         own = (*home[-1:] * several, *(besides,) * bool(besides))
         tree.splits.setdefault(split, {})[name] = (*own, *inside[depth + 1 :])
+    tree.minor = 2 * sum(below[:depth] in known for below in folders.values()) < len(folders)
     tree.titles = {split: _in_words(sorted(tops)) for split, tops in titles.items()}
     return tree
 
