@@ -12,7 +12,7 @@ from common.options import Settings
 import numpy as np
 import pytest
 import torch
-from conftest import RATES
+from conftest import RATES, record_of
 from formats import write_pictures
 from PIL import Image, ImageOps
 
@@ -490,3 +490,78 @@ def test_a_set_is_loaded_as_the_script_takes_it(tmp_path):
     line = (1e-4, 1e-4, 0.5, "out")
     assert load_for(Translates(*line, image_size=32), str(tmp_path)).shape == (6, 32, 32)
     assert load_for(Settings(*line, image_size=32), str(tmp_path)).shape == (3, 32, 32)
+
+
+# --- runs on pairs, and what they translate
+
+
+def train(shell, dataset, run, *options):
+    line = (*RATES["pix2pix"], run, "--dataset", dataset, "--image-size", 32, "--width", 4, "--epochs", 1, *options)
+    done = shell("pix2pix", *line, "--device", "cpu")
+    assert done.code == 0, done.err
+    return done
+
+
+def first_input(grid):
+    """The first image of a grid of 32x32 pixels, each twice as large, (32, 32, 3)."""
+    with Image.open(grid) as picture:
+        return np.asarray(picture)[2:66:2, 2:66:2]
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_run_on_two_folders_translates_one_of_them_and_what_it_is_given_whole(shell, tool, tree, tmp_path, direction):
+    dataset = tree({"A": 6, "B": 6}, size=(64, 32))
+    done = train(shell, dataset, tmp_path / "run", "--direction", direction)
+    own, other = ("A", "B") if direction == "AtoB" else ("B", "A")
+    assert f"5 training and 1 held-out pairs, {own}/ into {other}/, 32x32 in colour" in done.err
+    assert record_of(tmp_path / "run")["dataset"]["sides"] == ["A/", "B/"]
+    expected = square(dataset / own / "0000.png").transpose(1, 2, 0)
+    for given in (dataset, dataset / own, dataset / own / "0000.png"):
+        done = tool("sample", tmp_path / "run", "--input", given, tmp_path / "grid.png")
+        assert done.code == 0, done.err
+        assert np.array_equal(first_input(tmp_path / "grid.png"), expected)
+        said = f"6 of 12 images lie on the side that is translated ({own}/0000.png, ...)"
+        assert (said in done.err) == (given == dataset)
+
+
+def test_a_run_on_named_folders_knows_them_again(shell, tool, tree, tmp_path):
+    dataset = tree({"day": 6, "night": 6}, size=(32, 32))
+    train(shell, dataset, tmp_path / "run", "--pairs-from", "night", "day")
+    assert record_of(tmp_path / "run")["settings"]["pairs_from"] == ["night", "day"]
+    again = train(shell, dataset, tmp_path / "run", "--pairs-from", "night", "day", "--epochs", 2)
+    assert "goes on after epoch 1" in again.err
+    assert tool("sample", tmp_path / "run", "--input", dataset, tmp_path / "grid.png").code == 0
+    assert np.array_equal(first_input(tmp_path / "grid.png"), square(dataset / "night" / "0000.png").transpose(1, 2, 0))
+
+
+def test_a_run_on_pictures_of_both_sides_cuts_those_that_look_like_it_or_all_as_it_was_told(
+    shell, tool, tree, tmp_path
+):
+    wide, narrow = tree({"": 5}, size=(70, 32), top="wide"), tree({"": 5}, size=(60, 32), top="narrow")
+    train(shell, wide, tmp_path / "found", "--direction", "BtoA")
+    train(shell, narrow, tmp_path / "told", "--pairs", "side-by-side")
+    right, left = (35, 0, 70, 32), (0, 0, 30, 32)
+    for run, given, options, box in (
+        ("found", wide, [], right),
+        ("found", wide, ["--as-is"], None),
+        ("found", narrow, [], None),
+        ("told", narrow, [], left),
+        ("told", narrow, ["--as-is"], None),
+    ):
+        done = tool("sample", tmp_path / run, "--input", given, tmp_path / "grid.png", *options)
+        assert done.code == 0, done.err
+        with Image.open(given / "0000.png") as picture:
+            expected = ImageOps.fit(picture.crop(box) if box else picture, (32, 32), Image.Resampling.LANCZOS)
+        assert np.array_equal(first_input(tmp_path / "grid.png"), np.asarray(expected)), (run, given.name, options)
+        assert ("of 5 of 5 pictures one side is translated" in done.err) == bool(box)
+
+
+def test_a_run_on_made_pairs_says_what_they_are(shell, tree, tmp_path):
+    done = train(shell, tree({"": 5}), tmp_path / "run", "--pairs", "halves")
+    assert "left halves into images" in done.err
+    assert record_of(tmp_path / "run")["dataset"]["sides"] == ["left halves", "images"]
+
+
+def test_two_folders_are_given_two_values(start, tmp_path):
+    done = start("pix2pix", *RATES["pix2pix"], tmp_path / "run", "--dataset", tmp_path, "--pairs-from", "A")
+    assert done.code == 2 and "--pairs-from: expected 2 arguments" in done.err
