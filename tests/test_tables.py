@@ -83,6 +83,13 @@ def test_without_names_the_label_is_the_column_that_is_no_pixel(tmp_path, place,
     assert same(found.train, images, digits(100)) and len(found.classes) == 10
 
 
+def test_of_rows_that_are_sorted_by_class_the_label_is_told_by_all_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_rows, "SAMPLE", 10)
+    images, labels = smooth(200), np.sort(digits(200))
+    assert same(read(write(tmp_path / "first.csv", labels, images)).train, images, labels)
+    assert same(read(write(tmp_path / "last.csv", images, labels * 1.0)).train, images, labels)
+
+
 def test_names_that_count_the_columns_are_no_row(tmp_path):
     """Those that pandas makes of the first row of A_Z Handwritten Data.csv."""
     images, labels = smooth(30), digits(30)

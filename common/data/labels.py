@@ -1,5 +1,6 @@
 """Labels as people store them: one number, text or one-hot row an image -> classes and their numbers."""
 
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,9 +29,9 @@ def class_values(labels: np.ndarray, count: int) -> np.ndarray:
     if labels.dtype.kind in "SU":
         values = _of_text(labels)
     elif labels.dtype.kind == "f":
-        if not (np.isfinite(labels) & (labels == np.floor(labels)) & (abs(labels) < 1 << 53)).all():
+        values = _whole(labels)
+        if values is None:
             raise NotClasses("numbers that are not whole")
-        values = labels.astype(np.int64)
     elif labels.dtype.kind in "biu":
         values = labels.astype(np.int64) if labels.dtype.kind == "b" else labels
     else:
@@ -54,9 +55,17 @@ def _of_text(labels: np.ndarray) -> np.ndarray:
         text = np.char.strip(np.char.decode(labels, "utf-8") if labels.dtype.kind == "S" else labels)
     except UnicodeDecodeError:
         raise NotClasses("bytes that are no UTF-8 text") from None
-    if np.char.isdecimal(text).all() and np.char.str_len(text).max(initial=0) <= 15:
-        return text.astype(np.int64)
+    with contextlib.suppress(ValueError):
+        numbers = _whole(text.astype(np.float64))
+        return text if numbers is None else numbers
     return text
+
+
+def _whole(numbers: np.ndarray) -> np.ndarray | None:
+    """Floats as int64, where all of them are whole numbers."""
+    with np.errstate(invalid="ignore"):
+        whole = (numbers == np.floor(numbers)) & (abs(numbers) < 1 << 53)
+    return numbers.astype(np.int64) if whole.all() else None
 
 
 def numbered(parts: Sequence[np.ndarray]) -> tuple[tuple[str, ...], list[np.ndarray]]:

@@ -1,12 +1,11 @@
 """Which columns of a table are pixels, and which say the class or the split, by their names or by what is in them."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.data.roles import LABELS
-from common.data.shapes import square_of
+from common.data.shapes import MANY, square_of
 from common.data.words import words
 
 import numpy as np
@@ -30,6 +29,7 @@ class Columns:
     names           as the first line has them; None where it is a row like the others
     pixels          those of which each is a pixel, or the one that holds all pixels of an image as a text
     label, split    what says the class, and what the split
+    undecided       whether the first or the last of `pixels` says the class, which all rows are needed to tell
     ignored         the others
     """
 
@@ -38,6 +38,7 @@ class Columns:
     pixels: tuple[int, ...]
     label: int | None = None
     split: int | None = None
+    undecided: bool = False
 
     @property
     def as_text(self) -> bool:
@@ -66,31 +67,45 @@ def columns_of(rows: Sequence[Sequence[str]]) -> Columns:
         return Columns(count, names, (texts[0],), label, split)
     values = rows[1:] if has_names else rows
     pixels = [c for c in range(count) if c not in (label, split) and not (names and _is_beside(names[c]))]
-    if label is None and len(pixels) > 1 and not square_of(len(pixels)) and square_of(len(pixels) - 1):
-        label = _odd_one(values, pixels)
-        pixels.remove(label)
-    numbers = sum(_NUMBER.fullmatch(row[column]) is not None for row in values for column in pixels)
-    if not square_of(len(pixels)) or numbers < 0.9 * len(values) * len(pixels):
+    if label is None and _has_one_more(pixels):
+        texts = [
+            c for c in (pixels[0], pixels[-1]) if 2 * sum(map(_is_number, (row[c] for row in values))) < len(values)
+        ]
+        if texts:
+            label = texts[0]
+            pixels.remove(label)
+    numbers = sum(_is_number(row[column]) for row in values for column in pixels)
+    undecided = label is None and _has_one_more(pixels)
+    if not (undecided or square_of(len(pixels))) or numbers < 0.9 * len(values) * len(pixels):
         raise NotPixels(_otherwise(rows, names))
-    return Columns(count, names, tuple(pixels), label, split)
+    return Columns(count, names, tuple(pixels), label, split, undecided)
 
 
 def _pixels(cell: str) -> bool:
     """Whether a cell holds all pixels of an image, as fer2013.csv has them: 70 80 82 72 ..."""
     numbers = re.split(r"[\s,]+", cell.strip(" []"))
-    return square_of(len(numbers)) is not None and all(map(_NUMBER.fullmatch, numbers))
+    return square_of(len(numbers)) is not None and all(map(_is_number, numbers))
 
 
 def _are_names(cells: Sequence[str]) -> bool:
     """Whether these are no values: most are no numbers, or they count the columns, as 0, 1, 2 and 0, 0.1, 0.2 do."""
-    if 2 * sum(_NUMBER.fullmatch(cell) is None for cell in cells) > len(cells):
+    if 2 * sum(not _is_number(cell) for cell in cells) > len(cells):
         return True
-    last = [cell.rpartition(".")[2] for cell in cells if _NUMBER.fullmatch(cell)][-16:]
+    last = [cell.rpartition(".")[2] for cell in cells if _is_number(cell)][-16:]
     if len(last) < 2 or not all(map(str.isdecimal, last)):
         return False
     numbers = [int(cell) for cell in last]
     counted = numbers[0] > 0 and set(np.diff(numbers).tolist()) == {1}
     return counted and ("." in cells[-1] or numbers[-1] + 4 > len(cells))
+
+
+def _is_number(cell: str) -> bool:
+    return _NUMBER.fullmatch(cell) is not None
+
+
+def _has_one_more(columns: Sequence[int]) -> bool:
+    """Whether these are the pixels of an image and a label."""
+    return len(columns) > MANY and not square_of(len(columns)) and square_of(len(columns) - 1) is not None
 
 
 def _is_beside(name: str) -> bool:
@@ -99,23 +114,20 @@ def _is_beside(name: str) -> bool:
     return said <= BESIDE or said == {"unnamed", "0"}
 
 
-def _odd_one(rows: Sequence[Sequence[str]], columns: Sequence[int]) -> int:
-    """The first or the last column, whichever is less like a pixel; the first where that is not to be told."""
+def odd_one(values: np.ndarray) -> int:
+    """The first or the last column of values (N, D + 1), whichever is less like a pixel; the first where both are."""
 
     def pixel_like(column: int, neighbour: int) -> tuple[float, int]:
-        """0 for text and for values that differ and are not like the next pixel's; and how many values there are."""
-        cells = [(row[column], row[neighbour]) for row in rows if _NUMBER.fullmatch(row[neighbour])]
-        often = Counter(own for own, _ in cells)
-        if not all(map(_NUMBER.fullmatch, often)):
-            return 0, 0
-        own, next_to_it = np.array(cells, float).reshape(-1, 2).T
-        if not often or max(often.values()) > 0.95 * len(cells):
-            return 0.5, len(often)  # a corner that is black nearly always, or rows that are sorted by class
+        """0 for values that differ and are not like the next pixel's; and how many different ones there are."""
+        own, next_to_it = values[:, column].astype(float), values[:, neighbour].astype(float)
+        different, often = np.unique(own, return_counts=True)
+        if often.max() > 0.95 * len(own):
+            return 0.5, len(different)  # a corner that is nearly always black
         alike = next_to_it.std() and abs(float(np.corrcoef(own, next_to_it)[0, 1])) > 0.5
-        return float(alike), len(often)
+        return float(alike), len(different)
 
-    first, last = columns[0], columns[-1]
-    return last if pixel_like(last, columns[-2]) < pixel_like(first, columns[1]) else first
+    last = values.shape[1] - 1
+    return last if pixel_like(last, last - 1) < pixel_like(0, 1) else 0
 
 
 def _otherwise(rows: Sequence[Sequence[str]], names: tuple[str, ...] | None) -> str:

@@ -4,13 +4,13 @@ import csv
 import gzip
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
 from common.data.stored import must_fit
-from common.data.table_columns import Columns, columns_of
+from common.data.table_columns import Columns, columns_of, odd_one
 
 import numpy as np
 
@@ -24,7 +24,7 @@ csv.field_size_limit(LONGEST_LINE)
 
 @dataclass
 class Rows:
-    """A table as it is understood: pixels (N, D) of the smallest type that holds them, and a text for each of N."""
+    """A table as it is understood: pixels (N, D) of the smallest type that holds them, class and split of each row."""
 
     columns: Columns
     pixels: np.ndarray
@@ -104,7 +104,12 @@ class _Parser:
             raise ValueError("it has no rows that can be read")
         found = {column: np.array(texts) for column, texts in self._texts.items()}
         labels, splits = found.get(self.columns.label), found.get(self.columns.split)
-        return Rows(self.columns, np.concatenate(self._pixels), labels, splits, self._broken)
+        columns, pixels = self.columns, np.concatenate(self._pixels)
+        if columns.undecided:
+            place = odd_one(pixels)
+            labels, pixels = pixels[:, place], np.delete(pixels, place, axis=1)
+            columns = replace(columns, label=columns.pixels[place], undecided=False)
+        return Rows(columns, pixels, labels, splits, self._broken)
 
     def _cells(self, line: str) -> list[str]:
         return next(csv.reader([line], delimiter=self._separator, skipinitialspace=self._separator == " "))
