@@ -109,9 +109,15 @@ def test_emnist_alone_is_several_sets_and_the_refusal_lists_them():
 
 
 def test_a_folder_of_several_emnist_sets_is_refused_with_what_to_write(tmp_path):
-    write_emnist(tmp_path / "set", "letters", "balanced")
-    with pytest.raises(DataError, match=r"2 sets \(emnist-balanced, emnist-letters\), such as --dataset emnist:bal"):
+    write_emnist(tmp_path / "set" / "raw", "letters", "balanced")
+    with pytest.raises(DataError) as refused:
         load(tmp_path / "set")
+    said, _, advice = str(refused.value).partition("; say which, such as --dataset ")
+    assert said.endswith("holds 2 sets (raw/emnist-balanced, raw/emnist-letters)")
+    name, _, root = advice.partition(" --data-root ")
+    assert load(name, root).name == name
+    with pytest.raises(DataError, match=r"--dataset emnist:\w+ --data-root and its folder, once unpacked$"):
+        load(pack(tmp_path / "set", tmp_path / "gzip.zip"))
 
 
 def test_one_emnist_set_in_a_folder_is_read_as_by_its_name(tmp_path):
@@ -249,6 +255,20 @@ def test_several_sets_in_one_tree_are_listed(tmp_path):
     write_mnist(tmp_path / "both" / "MNIST")
     with pytest.raises(DataError, match=r"holds MNIST's idx files and CIFAR's batches; give the folder of one$"):
         load(tmp_path / "both")
+    write_celeba(tmp_path / "both" / "celeba")
+    with pytest.raises(DataError, match=r"holds MNIST's idx files and CIFAR's batches and CelebA; give the folder"):
+        load(tmp_path / "both")
+
+
+def test_what_lies_beside_a_known_set_is_left_out_and_counted(tmp_path, capsys):
+    """Kaggle's Fashion-MNIST has both idx files and tables."""
+    write_mnist(tmp_path / "set")
+    (tmp_path / "set" / "fashion-mnist_train.csv").write_text("label,pixel1\n0,0\n")
+    Image.new("L", (28, 28)).save(tmp_path / "set" / "preview.png")
+    assert len(load(tmp_path / "set").images) == 120
+    said = capsys.readouterr().err
+    assert "left out 1 image(s) beside MNIST's idx files (preview.png)" in said
+    assert "left out 1 file(s) beside MNIST's idx files (fashion-mnist_train.csv)" in said
 
 
 def test_classes_are_the_labels_that_there_are(tmp_path):

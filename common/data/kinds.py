@@ -10,6 +10,7 @@ from common.data import arrays, tables
 from common.data.archives import is_archive
 from common.data.dataset import Found
 from common.data.folders import read_folder
+from common.data.layout import left_out_of
 from common.data.listing import Listing, listing
 from common.data.named import celeba, cifar, idx
 from common.data.parquet import read_parquet
@@ -79,26 +80,30 @@ def _read_tree(asked: str, listed: Listing, reading: Reading) -> Found:
     names, images, unread = sorted(listed.files), listed.images(), listed.unread()
     few = len(images) + sum(map(len, unread.values())) < FEW
     kinds = *KNOWN, *(BESIDE_FEW_IMAGES if few else ()), *(ALONE if few and not images else ())
-    if celeba.is_celeba(names):
-        found = celeba.read_tree(asked, listed, reading)
-        return replace(found, left_out=(*found.left_out, *listed.left_out))
-    known = [kind.title for kind in KNOWN if kind.among(names)]
+    faces = celeba.is_celeba(names)
+    known = [kind.title for kind in KNOWN if kind.among(names)] + [celeba.TITLE] * faces
     if len(known) > 1:
         raise DataError(f"{asked}: holds {' and '.join(known)}; give the folder of one")
+    if faces:
+        found = celeba.read_tree(asked, listed, reading)
+        return replace(found, left_out=(*found.left_out, *listed.left_out))
     for kind in kinds:
         chosen = kind.among(names)
         if chosen:
             found = kind.read(asked, {name: listed.place(name) for name in chosen}, reading)
-            return replace(found, left_out=(*found.left_out, *_beside(kind, images), *listed.left_out))
+            return replace(found, left_out=(*found.left_out, *_beside(kind, names, images), *listed.left_out))
     if not images:
         held = [f"{len(those):,} {kind.several} ({those[0]}): {kind.advice}" for kind, those in unread.items()]
         raise DataError(f"{asked}: no images found; {f'it holds {held[0]}' if held else _contents(names)}")
     return read_folder(asked, listed, reading)
 
 
-def _beside(kind: Kind, images: list[str]) -> list[str]:
-    """What is said of images beside files that are the set."""
-    return [f"left out {len(images):,} image(s) beside the {kind.title} ({images[0]})"] if images else []
+def _beside(kind: Kind, names: list[str], images: list[str]) -> list[str]:
+    """What is said of images and of other kinds of data beside the files that are the set."""
+    others = sorted({name for other in (*BESIDE_FEW_IMAGES, *ALONE) if other != kind for name in other.among(names)})
+    where = f"beside {kind.title}"
+    said = [left_out_of(images, where)] if images else []
+    return said + ([left_out_of(others, where, "file(s)")] if others else [])
 
 
 def _contents(names: list[str]) -> str:

@@ -112,19 +112,28 @@ def read_files(asked: str, files: Mapping[str, Path], reading: Reading, classes:
     return Found(train, test, classes, tuple(understood), tuple(left_out))
 
 
-def _one_set(asked: str, files: Iterable[str]) -> tuple[str, dict[tuple[str, str], _File]]:
+def _one_set(asked: str, files: Mapping[str, Path]) -> tuple[str, dict[tuple[str, str], _File]]:
     """Title of the set that these files are, and the file of each split and content. Raises DataError for several."""
     sets: dict[tuple[str, str], dict[tuple[str, str], _File]] = {}
     # Of equal files those that are unpacked first, then those named as the originals are.
     for file in sorted(map(_File.of, files), key=lambda file: (file.name.endswith(".gz"), ".idx" in file.name)):
         sets.setdefault((file.home, file.title), {}).setdefault((file.split, file.content), file)
     if len(sets) > 1:
-        emnist = sorted(title.replace("-", ":") for _, title in sets if title.startswith("emnist-"))
-        how = f", such as --dataset {emnist[0]} --data-root FOLDER" if emnist else "; give the folder of one"
         listed = ", ".join(sorted(str(PurePosixPath(home, title)) for home, title in sets))
-        raise DataError(f"{asked}: holds {len(sets)} sets ({listed}){how}")
+        raise DataError(f"{asked}: holds {len(sets)} sets ({listed}); {_advice(files, sets)}")
     (((_, title), names),) = sets.items()
     return title, names
+
+
+def _advice(files: Mapping[str, Path], sets: Mapping[tuple[str, str], Mapping[tuple[str, str], _File]]) -> str:
+    """How to say which of several sets is meant."""
+    for (_, title), names in sets.items():
+        if title.startswith("emnist-"):
+            name = next(iter(names.values())).name
+            is_unpacked = files[name].as_posix().endswith(name)
+            where = f"--data-root {files[name].parent}" if is_unpacked else "--data-root and its folder, once unpacked"
+            return f"say which, such as --dataset {title.replace('-', ':')} {where}"
+    return "give the folder of one"
 
 
 def _read_part(asked: str, files: Mapping[str, Path], names: Mapping[tuple[str, str], _File], split: str) -> Part:
