@@ -292,7 +292,13 @@ def test_too_few_labels(read):
 
 def test_held_out_images_without_labels_beside_labelled_ones_are_left_out(read):
     found = read({"set.npz": {"x_train": pixels(30, 8, 8), "y_train": digits(30), "x_test": pixels(10, 8, 8)}})
-    assert found.held is None and found.left_out == ("left out 10 images of test, which have no labels",)
+    assert found.held is None and found.left_out == ("left out 10 images of test (x_test), which have no labels",)
+
+
+def test_where_test_has_no_labels_val_is_held_out(read):
+    arrays = {"x_train": pixels(30, 8, 8), "y_train": digits(30), "x_test": pixels(10, 8, 8)}
+    found = read({"set.npz": arrays | {"x_val": pixels(20, 8, 8, seed=1), "y_val": digits(20)}})
+    assert len(found.held.images) == 20 and found.left_out[0].startswith("left out 10 images of test")
 
 
 def test_held_out_classes_that_nothing_is_trained_on_are_refused(read):
@@ -448,6 +454,12 @@ def test_black_and_white_of_zeros_and_ones(read):
 def test_a_run_of_the_older_reading_keeps_bytes_as_they_were(read):
     images = pixels(30, 8, 8) % 2
     assert np.array_equal(read({"set.npz": {"images": images}}, version=1).train.images[..., 0], images)
+
+
+def test_a_run_of_the_older_reading_sees_the_names_that_were_read_then(read):
+    images = pixels(30, 8, 8)
+    found = read({"set.npz": {"images": images, "data": pixels(30, 8, 8, 3), "y": digits(30)}}, version=1)
+    assert np.array_equal(found.train.images[..., 0], images) and found.train.labels is None
 
 
 def test_outliers_that_leave_the_rest_dark_are_said(read):

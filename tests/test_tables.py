@@ -167,7 +167,10 @@ def test_of_kaggles_digits_the_test_images_have_no_labels_and_are_left_out(tmp_p
     answers = write(tmp_path / "sample_submission.csv", np.arange(20), np.zeros(20, int), names=["ImageId", "Label"])
     found = read(train, test, answers)
     assert len(found.train.images) == 30 and found.held is None
-    said = "left out 20 images of test, which have no labels", "passed over sample_submission.csv: it holds no pixels"
+    said = (
+        "left out 20 images of test (test.csv), which have no labels",
+        "passed over sample_submission.csv: it holds no pixels",
+    )
     assert found.left_out == said
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from common.data.assembling import assemble
+from common.data.assembling import PLAIN, assemble
 from common.data.classes import layout_of
 from common.data.dataset import Found
 from common.data.reading import AS_IT_IS, Reading
@@ -18,6 +18,8 @@ import numpy as np
 def read_arrays(asked: str, files: Mapping[str, Path], reading: Reading) -> Found:
     """The set in these files, by the names and shapes of their arrays. Raises DataError, beginning with `asked`."""
     stored = [one for name, path in files.items() for one in stored_in(asked, name, path)]
+    if reading.version < 2:
+        stored = [one for one in stored if one.key in PLAIN]  # nothing else was looked at
     if _hold_one_image_each(stored):
         return _stacked(asked, stored, reading)
     chosen, unused = chosen_of(asked, stored)

@@ -31,7 +31,8 @@ class _Split:
 
 
 def assemble(asked: str, chosen: Mapping[str, Chosen], reading: Reading) -> Found:
-    """Test images are held out, else those of val; the others of these and `extra` are left out.
+    """Test images are held out, else those of val; the others of these and `extra` are left out, as are those without
+    labels beside others that have them.
 
     Raises DataError, beginning with `asked`.
     """
@@ -39,17 +40,13 @@ def assemble(asked: str, chosen: Mapping[str, Chosen], reading: Reading) -> Foun
         raise DataError(f"{asked}: has {' and '.join(sorted(chosen))} images, and none to train on")
     left_out: list[str] = []
     splits = {split: _split(asked, arrays, left_out) for split, arrays in chosen.items()}
-    held = next((split for split in HELD if split in splits), None)
-    if held and splits["train"].values is not None and splits[held].values is None:
-        left_out.append(f"left out {splits[held].count:,} images of {held}, which have no labels")
-        del splits[held]
-        held = None
-    kept = [split for split in ("train", held) if split]
-    left_out += [
-        f"left out {splits[split].count:,} images of {split} ({_place(chosen[split], chosen['train'])})"
-        for split in splits
-        if split not in kept
-    ]
+    labelled = splits["train"].values is not None
+    useful = [split for split in HELD if split in splits and (splits[split].values is not None or not labelled)]
+    kept = ["train", *useful[:1]]
+    for split in sorted({*splits} - {*kept}):
+        reason = ", which have no labels" * (labelled and splits[split].values is None)
+        place = _place(chosen[split], chosen["train"])
+        left_out.append(f"left out {splits[split].count:,} images of {split} ({place}){reason}")
     images, understood = to_images(asked, [splits[split].views for split in kept], reading)
     classes, labels = (), [None] * len(kept)
     values = [splits[split].values for split in kept]
