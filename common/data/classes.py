@@ -8,9 +8,10 @@ from common.data.folder_classes import Told, told_by_folders
 from common.data.label_files import Said, read_label_files
 from common.data.layout import Layout, left_out_of
 from common.data.listing import Listing
+from common.data.reading import VERSION
 from common.data.sifting import sifted
 from common.data.tree import Tree, tree_of, without_wrappers
-from common.data.words import numbered_part
+from common.data.words import SPLITS, numbered_part
 from common.errors import DataError
 
 HELD = ("test", "val")  # the first that can be used; the other is left out
@@ -28,14 +29,29 @@ class _Split:
     class_of: dict[str, str]
 
 
-def layout_of_images(asked: str, listed: Listing) -> Layout:
+def layout_of_images(asked: str, listed: Listing, version: int = VERSION) -> Layout:
     """Of the images in a folder or archive, by the files beside them that say their classes, and by their folders.
 
-    Raises DataError, beginning with `asked`.
+    `version` is that of Reading. Raises DataError, beginning with `asked`.
     """
     names, left_out = sifted(listed)
     layout = layout_of(asked, names, lambda sure: read_label_files(asked, listed, names, sure))
+    lone = _lone_class(layout) if version < 2 and not layout.classes else None
+    if lone:
+        layout = replace(layout, classes=(lone,), class_of=dict.fromkeys([*layout.train, *layout.held], lone))
     return replace(layout, left_out=(*left_out, *layout.left_out))
+
+
+def _lone_class(layout: Layout) -> str | None:
+    """The one folder that all images lie in, below their split or a folder that holds all: a class under version 1."""
+    splits = set(SPLITS.values())
+    parts = [name.split("/") for name in (*layout.train, *layout.held)]
+    tops = {one[0] for one in parts}
+    if len(tops) == 1 and tops.isdisjoint(splits) and all(len(one) > 1 for one in parts):
+        parts = [one[1:] for one in parts]
+    parts = [one[1:] if one[0].lower() in splits else one for one in parts]
+    folders = {one[0] for one in parts}
+    return folders.pop() if len(folders) == 1 and all(len(one) > 1 for one in parts) else None
 
 
 def layout_of(asked: str, names: list[str], label_files: LabelFiles = lambda sure: Said()) -> Layout:

@@ -20,7 +20,7 @@ import numpy as np
 
 def read_folder(asked: str, listed: Listing, reading: Reading) -> Found:
     """The images of a folder or archive that has some. Raises DataError, beginning with `asked`."""
-    layout = layout_of_images(asked, listed)
+    layout = layout_of_images(asked, listed, reading.version)
     found = read_images(asked, listed, layout, reading)
     found.left_out += passed_over(listed, layout.files)
     return found

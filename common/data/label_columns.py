@@ -140,9 +140,9 @@ def _refuse_several(values: set[str]) -> None:
 
 
 def _one_hot(names: Mapping[int, str], cells: Cells, places: Sequence[int]) -> tuple[str, list[str]]:
-    """Of columns of flags, one a class. Raises NotClasses where not exactly one is set in each row."""
+    """Of columns of flags, one a class. Raises NotClasses where not one is set in each row, or only one ever."""
     titles = [names[place] for place in places]
     flags = np.array([[row[place] in ("1", "1.0", "True") for place in places] for row in cells])
-    if not (flags.sum(axis=1) == 1).all():
+    if not (flags.sum(axis=1) == 1).all() or flags.any(axis=0).sum() == 1:
         raise NotClasses(f"its columns {titles[0]} to {titles[-1]} give none or several to an image")
     return f"columns {titles[0]} to {titles[-1]}", [titles[place] for place in flags.argmax(axis=1)]

@@ -103,7 +103,7 @@ def _of_json(text: str) -> Rows:
     if isinstance(content, list) and content and all(isinstance(one, dict) for one in content):
         return _of_records(content)
     if isinstance(content, list) and all(isinstance(one, list | tuple) and len(one) == 2 for one in content):
-        return Rows([[_cell(value) for value in pair] for pair in content])
+        return Rows([[_cell(value) for value in pair] for pair in content], ["name", "label"])
     return Rows([])
 
 
