@@ -87,7 +87,7 @@ def unpack(packed: BinaryIO, name: str, path: Path) -> Path:
                 while chunk := _read(packed, path):
                     if file.tell() + len(chunk) > most:
                         raise DataError(
-                            f"--dataset {path}: unpacks to more than {most >> 30} GiB, {AT_MOST} times its size;"
+                            f"--dataset {path}: unpacks to more than {most >> 30} GiB, over {AT_MOST} times its size;"
                             " if that is right, unpack it and give the folder"
                         )
                     file.write(chunk)
@@ -180,7 +180,7 @@ def _tar(path: Path, plain: Path) -> Archive:
             file.seek(archive.offset)
             end = file.read(tarfile.BLOCKSIZE)
         if end != bytes(tarfile.BLOCKSIZE):
-            raise tarfile.ReadError("it does not end as a tar does")
+            raise tarfile.ReadError("cut short or damaged")
     except Exception as error:
         raise _damaged(path, "tar", error) from error
     entries, links = {}, []

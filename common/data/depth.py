@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image  # imported where it is used: a refusal is quick
 
-ORIENTATION = 0x0112  # in EXIF
+ORIENTATION, BITS, PLANES = 274, 258, 284  # tags of EXIF and TIFF
 # How Pillow decodes 16 bits a channel to their high byte.
 _HIGH_BYTE = re.compile(r";16[BLN]|SGI16|'sgi_rle'.*, 2\)|'RGB', 65535\)")
 
@@ -58,6 +58,8 @@ def deep(picture: "Image") -> Deep | None:
         return Deep(values, np.where(values == nothing, 0, 255).astype(np.uint8) if isinstance(nothing, int) else None)
     if not _is_deep_colour(picture):
         return None
+    if picture.format == "TIFF" and picture.tag_v2.get(PLANES) == 2:  # Pillow takes the bytes of each for a channel
+        raise ValueError("its colours lie in planes of 16 bits; save such images as PNG of 16 bits")
     if picture.format == "PNG":
         channels = _png(picture.fp.getvalue())
     else:
@@ -71,8 +73,8 @@ def deep(picture: "Image") -> Deep | None:
 
 def _is_deep_colour(picture: "Image") -> bool:
     if picture.format == "TIFF":
-        return max(picture.tag_v2.get(258, (1,))) > 8  # BitsPerSample
-    return bool(_HIGH_BYTE.search(repr(getattr(picture, "tile", ""))))
+        return max(picture.tag_v2.get(BITS, (1,))) > 8
+    return picture.format in ("PNG", "PPM", "SGI") and _HIGH_BYTE.search(repr(picture.tile)) is not None
 
 
 def _png(content: bytes) -> np.ndarray:

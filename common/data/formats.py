@@ -6,7 +6,6 @@ import importlib.util
 import re
 from dataclasses import dataclass
 from functools import cache
-from pathlib import PurePosixPath
 
 BEGINNING = 512  # bytes of a file that tell what it is
 # In the order in which they are tried. A file that has a suffix of one of these is an image, whatever is in it.
@@ -14,6 +13,7 @@ USUAL = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000",
 USUAL += ("HEIF", "JXL")  # of the packages below
 # Pillow hands EPS to Ghostscript and WMF to Windows, unpacks FITS without a bound, and reads no pixels of the others.
 NEVER = {"EPS", "WMF", "FITS", "BUFR", "GRIB", "HDF5", "MPEG"}
+_SUFFIX = re.compile(r"(?:\.nii)?\.[a-z][a-z0-9]{0,9}$|\.3fr$")
 _SIGNATURES = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a|BM....\0\0\0\0|II\*\0|MM\0\*|P[1-6]\s+[\d#]"
     rb"|\0\0\0\x0cjP  |\xffO\xffQ|qoif|8BPS\x00\x01",
@@ -29,13 +29,16 @@ class Foreign:
     suffixes    of their names
     advice      what to do so that they are read
     begins      a pattern of their first bytes
-    package     that reads them where it is installed: a module, which registers itself with Pillow by `register()`
+    format      Pillow's name of it, where it can be read after all
+    package     that reads them where it is installed: a module
+    register    a function of the package that makes Pillow know it; without one, to import it is enough
     """
 
     title: str
     suffixes: tuple[str, ...]
     advice: str
     begins: bytes = rb"(?!)"
+    format: str | None = None
     package: str | None = None
     register: str | None = None
 
@@ -51,21 +54,24 @@ FOREIGN = (
         (".heic", ".heics", ".heif", ".heifs", ".hif"),
         "to read such images, pip install pillow-heif",
         rb"....ftyp(?:hei[cxms]|hev[cxms]|(?:mif1|msf1)(?!.{0,80}avi[fs]))",
-        "pillow_heif",
-        "register_heif_opener",
+        format="HEIF",
+        package="pillow_heif",
+        register="register_heif_opener",
     ),
     Foreign(
         "AVIF image",
         (".avif", ".avifs"),
         "to read such images, pip install --upgrade pillow",
         rb"....ftyp(?:avi[fs]|(?:mif1|msf1).{0,80}avi[fs])",
+        format="AVIF",
     ),
     Foreign(
         "JPEG XL image",
         (".jxl",),
         "to read such images, pip install pillow-jxl-plugin",
         rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n",
-        "pillow_jxl",
+        format="JXL",
+        package="pillow_jxl",
     ),
     Foreign("camera raw file", tuple(RAW.split()), "develop such files to JPEG or PNG", rb"....ftypcrx |FUJIFILM|FOVb"),
     Foreign("DICOM image", (".dcm", ".dicom"), "save such images as PNG of 16 bits", rb".{128}DICM"),
@@ -89,7 +95,7 @@ FOREIGN = (
 
 def suffix_of(name: str) -> str:
     """In lower case; empty for a name without one, such as one that ends in a number. '.nii.gz' is one suffix."""
-    found = re.search(r"(\.nii)?\.[a-z][a-z0-9]{0,9}$|\.3fr$", PurePosixPath(name).name.lower())
+    found = _SUFFIX.search(name[-20:].lower())
     return found.group() if found else ""
 
 
@@ -126,9 +132,13 @@ def _suffixes() -> dict[str, str]:
     return {suffix: name for suffix, name in Image.registered_extensions().items() if name in formats}
 
 
-def told_by_name(name: str) -> "bool | Foreign | None":
+def told_by_name(name: str) -> bool | Foreign | None:
     """Whether it is an image that is read (True), one that is not (Foreign), or none (False); None: its bytes tell."""
-    suffix = suffix_of(name)
+    return _told_by_suffix(suffix_of(name))
+
+
+@cache
+def _told_by_suffix(suffix: str) -> bool | Foreign | None:
     known = _suffixes().get(suffix)
     if known in (*USUAL, "MPO"):
         return True
@@ -136,7 +146,7 @@ def told_by_name(name: str) -> "bool | Foreign | None":
     return foreign or (None if known or not suffix else False)
 
 
-def told_by_content(name: str, beginning: bytes) -> "bool | Foreign":
+def told_by_content(name: str, beginning: bytes) -> bool | Foreign:
     """The same by a file's first bytes."""
     from PIL import Image
 
@@ -145,7 +155,8 @@ def told_by_content(name: str, beginning: bytes) -> "bool | Foreign":
     known = _suffixes().get(suffix_of(name))
     if _SIGNATURES.match(beginning) or (known and Image.OPEN[known][1](beginning[:16])):
         return True
-    return foreign_of(beginning) or False
+    kind = foreign_of(beginning)
+    return kind.format in readable() or kind if kind else False
 
 
 def foreign_of(beginning: bytes) -> Foreign | None:
