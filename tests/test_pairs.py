@@ -8,6 +8,7 @@ from common.data.pairs import DIRECTIONS, FILES, MADE, SIDE_BY_SIDE, Pairing, ma
 from common.data.reading import Reading
 from common.errors import BadArgument, DataError
 from common.options import Settings
+from common.scoring.terms import Terms
 
 import numpy as np
 import pytest
@@ -362,6 +363,15 @@ def test_a_pairing_knows_its_name_its_channels_and_what_it_translates():
     assert (files.in_words(("A/", "B/")), told.in_words(("A/", "B/"))) == ("B/ into A/", "A/ into B/")
 
 
+def test_scores_of_pairs_in_files_may_be_compared_with_those_of_earlier_versions():
+    about = {"samples": 9, "split": {"dataset": "set", "split": "held-out", "images": 9, "sha256": "x"}}
+    earlier, now, made = (
+        Terms.of({**about, "features": {"name": f"pixels, {name}", "sha256": ""}})
+        for name in ("side by side BtoA", Pairing(FILES, "BtoA"), Pairing("gray", "BtoA"))
+    )
+    assert earlier == now != made
+
+
 @pytest.mark.parametrize("options", [{"kind": SIDE_BY_SIDE}, {"folders": ["A", "B"]}])
 @pytest.mark.parametrize("dataset", ["digits", "nowhere", "set.npz"])
 def test_pairs_in_files_need_a_folder_or_archive(tmp_path, monkeypatch, patterns, dataset, options):
@@ -386,6 +396,21 @@ def test_pairs_are_never_made_of_two_sides_mixed(tree, folders):
     with pytest.raises(DataError, match=r"--pairs halves would mix .*A/? and .*B/?; leave it out"):
         load(dataset, "halves")
     assert load(dataset / folders[0], "halves").shape == (3, 32, 32)
+
+
+def test_pairs_made_of_pictures_that_may_hold_both_sides_are_doubted(tree):
+    found = load(tree({"": 5}, size=(64, 32)), "edges")
+    assert found.understood[-1] == "0000.png is 64x32: if it holds both sides of a pair, leave out --pairs edges"
+    assert not any("both sides" in said for said in load(tree({"": 5}, size=(60, 32), top="other"), "edges").understood)
+
+
+def test_a_run_of_an_earlier_version_reads_what_that_read(tree):
+    """Which knew no two folders."""
+    dataset = tree({"train/A": 3, "train/B": 3, "val/A": 1, "val/B": 1}, size=(40, 20))
+    version_1 = Reading(image_size=32, version=1)
+    assert load(dataset).sides == ("A/", "B/")
+    assert load(dataset, reading=version_1).sides == ("left sides", "right sides")
+    assert len(load(dataset, "edges", reading=version_1).images) == 6
 
 
 def test_classes_called_like_sides_among_others_make_pairs_as_any_images_do(tree):

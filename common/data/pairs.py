@@ -1,11 +1,13 @@
 """Pairs of images for translation: of files, in two folders or side by side, or made from single images."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.data.archives import is_archive
 from common.data.dataset import Dataset, Found, hold_out
+from common.data.decoding import upright_size, with_picture
 from common.data.folders import passed_over, read_images
 from common.data.kinds import read_path
 from common.data.listing import listing
@@ -117,14 +119,14 @@ def load(dataset: str | None, pairing: Pairing, reading: Reading = AS_IT_IS) -> 
         raise BadArgument(f"--image-size {size}: {error}") from error
     if not pairing.is_made:
         return hold_out(dataset, _read_pairs(dataset, pairing, replace(reading, image_size=size or SIZE)), reading)
-    _refuse_two_sides(dataset, pairing)
+    doubts = _doubts(dataset, pairing.kind) if reading.version > 1 else ()
     found = load_images(dataset, reading)
     size = size or (32 if found.shape[1] <= 32 else 64)
     if pairing.kind == "gray" and found.shape[0] == 1:
         raise DataError(f"--dataset {found.name}: is gray already; try --pairs edges or --pairs halves")
     if found.shape[1] != size:
         found = load_images(found.name, replace(reading, image_size=size))
-    return replace(found, sides=MADE[pairing.kind])
+    return replace(found, sides=MADE[pairing.kind], understood=(*found.understood, *doubts))
 
 
 def _read_pairs(dataset: str | None, pairing: Pairing, reading: Reading) -> Found:
@@ -140,25 +142,34 @@ def _read_pairs(dataset: str | None, pairing: Pairing, reading: Reading) -> Foun
     sides = None
     if pairing.folders:
         sides = named_sides(asked, names, dataset, pairing.folders)
-    elif pairing.kind == FILES:
+    elif pairing.kind == FILES and reading.version > 1:  # earlier versions knew pairs side by side only
         sides = find_sides(asked, names)
     layout = two_folders(asked, sides) if sides else side_by_side(asked, names, pairing.kind == SIDE_BY_SIDE)
     found = read_images(asked, listed, layout, reading)
     return replace(found, left_out=(*found.left_out, *passed_over(listed)))
 
 
-def _refuse_two_sides(dataset: str | None, pairing: Pairing) -> None:
-    """Raises DataError where pairs are to be made of what holds pairs in two folders: both sides would be mixed."""
+def _doubts(dataset: str | None, kind: str) -> tuple[str, ...]:
+    """What is to be said where pairs are to be made of pictures that may hold both sides of a pair already.
+
+    Raises DataError where the sides lie in two folders: they would be mixed.
+    """
     if not _is_tree(dataset):
-        return
-    asked, names = f"--dataset {dataset}", listing(Path(dataset)).images()
+        return ()
+    asked, listed = f"--dataset {dataset}", listing(Path(dataset))
+    names = listed.images()
     sides = find_sides(asked, names)
     if sides and len(sides.others) <= len(names) / 2 and namesakes(names):
-        A, B = sides.A.title, sides.B.title
         raise DataError(
-            f"{asked}: --pairs {pairing.kind} would mix {A} and {B}; leave it out to train on these pairs, or give the"
-            " folder of one side"
+            f"{asked}: --pairs {kind} would mix {sides.A.title} and {sides.B.title}; leave it out to train on these"
+            " pairs, or give the folder of one side"
         )
+    for name in names[:1]:
+        with contextlib.suppress(Exception):  # what is damaged is named when the set is read
+            width, height = with_picture(name, listed.read(name), upright_size)
+            if width >= 2 * height:
+                return (f"{name} is {width}x{height}: if it holds both sides of a pair, leave out --pairs {kind}",)
+    return ()
 
 
 def jitter(images: Tensor) -> Tensor:

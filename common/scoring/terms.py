@@ -25,7 +25,7 @@ class Terms:
             str(split["split"]),
             int(split["images"]),
             int(entry["samples"]),
-            str(features["name"]),
+            str(features["name"]).replace("pixels, side by side", "pixels, files"),  # as 0.5.0 and before said
             (str(features["sha256"]), str(split["sha256"])),
         )
 
