@@ -285,9 +285,10 @@ def test_labels_of_python_objects_are_never_loaded_and_said(read):
     assert found.classes == () and found.left_out == ("not used: labels Python objects (never loaded) (30,)",)
 
 
-def test_too_few_labels(read):
-    with pytest.raises(DataError, match=r"30 images but 3 labels \(images; labels\)"):
-        read({"set.npz": {"images": pixels(30, 8, 8), "labels": np.zeros(3, int)}})
+@pytest.mark.parametrize("count", [0, 3])
+def test_too_few_labels(read, count):
+    with pytest.raises(DataError, match=rf"30 images but {count} labels \(images; labels\)"):
+        read({"set.npz": {"images": pixels(30, 8, 8), "labels": np.zeros(count, int)}})
 
 
 def test_held_out_images_without_labels_beside_labelled_ones_are_left_out(read):

@@ -253,8 +253,8 @@ def test_a_damaged_row_is_named_or_left_out(tmp_path, monkeypatch, damage, said)
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n\n", b"\xff\xfe\0l\0a", bytes(1000), b"\x1f\x8b nonsense", b"1,2\n" * 100, b"hello\n" * 9],
-    ids=["empty", "blank", "UTF-16", "zeros", "gzip", "two columns", "words"],
+    [b"", b"\n\n", b"\xff\xfe\0l\0a", bytes(1000), b"\x1f\x8b nonsense", b"1,2\n" * 100, b"hello\n" * 9, ",".join(PIXELS).encode()],
+    ids=["empty", "blank", "UTF-16", "zeros", "gzip", "two columns", "words", "names only"],
 )
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
 def test_what_is_no_table_is_refused_in_a_line(tmp_path, content, suffix):

@@ -52,7 +52,8 @@ class Stored:
     def whole(self) -> np.ndarray:
         """All of it. Raises what damaged files raise, and ValueError where it is too big."""
         must_fit(math.prod(self.shape) * self.dtype.itemsize)
-        return np.concatenate(list(self.blocks())) if self.shape else next(self.blocks())
+        blocks = list(self.blocks()) or [np.empty(self.shape, self.dtype)]
+        return np.concatenate(blocks) if self.shape else blocks[0]
 
 
 def stored_in(asked: str, name: str, path: Path) -> list[Stored]:

@@ -46,9 +46,10 @@ def rows_of(path: Path, skip_broken: bool) -> Rows:
         if not sample:
             raise ValueError("it is empty")
         parser = _Parser(sample, skip_broken)
-        parser.take(sample[1:] if parser.columns.names else sample)
-        while block := list(islice(lines, BLOCK)):
+        block = sample[1:] if parser.columns.names else sample
+        while block:
             parser.take(block)
+            block = list(islice(lines, BLOCK))
     return parser.rows()
 
 
@@ -101,7 +102,7 @@ class _Parser:
 
     def rows(self) -> Rows:
         if not self._pixels:
-            raise ValueError("it has no rows that can be read")
+            raise ValueError("it has no rows, or none that can be read")
         found = {column: np.array(texts) for column, texts in self._texts.items()}
         labels, splits = found.get(self.columns.label), found.get(self.columns.split)
         columns, pixels = self.columns, np.concatenate(self._pixels)
