@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import struct
+import zlib
 from typing import ClassVar
 
 import numpy as np
@@ -84,6 +85,37 @@ def write_pictures(folder, count, size=(20, 20), suffix="png", mode="RGB", seed=
         target.mkdir(parents=True, exist_ok=True)
         pixels = random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
         Image.fromarray(pixels).convert(mode).save(target / f"{i:04d}.{suffix}")
+
+
+def png_of_16_bits(values):
+    """The file that an image of uint16 (H, W, 1 to 4) is; Pillow writes none with colours."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    height, width, channels = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def tiff_of_16_bits(values, planes=False):
+    """The file that an image of uint16 (H, W, 3) is, pixel by pixel or in three planes."""
+    height, width, channels = values.shape
+    content = (values.transpose(2, 0, 1) if planes else values).astype("<u2").tobytes()
+    strips = channels if planes else 1
+    size = len(content) // strips
+    tags = {256: [width], 257: [height], 258: [16] * 3, 259: [1], 262: [2], 273: [8 + size * i for i in range(strips)]}
+    tags |= {277: [3], 278: [height], 279: [size] * strips, 284: [2 if planes else 1]}
+    entries, beside = b"", b""
+    for tag, numbers in tags.items():
+        packed = struct.pack(f"<{len(numbers)}I", *numbers)
+        if len(packed) > 4:
+            packed, beside = struct.pack("<I", 8 + len(content) + len(beside)), beside + packed
+        entries += struct.pack("<HHI", tag, 4, len(numbers)) + packed
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8 + len(content) + len(beside)) + content + beside + directory
 
 
 def png(pixels):

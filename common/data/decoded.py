@@ -69,9 +69,11 @@ class Decoder:
         """What these become, told by their sizes and modes. Raises DataError."""
         layout = self._layout
         names = [*layout.train, *layout.held]
-        surveys = [self._survey(names)]
         if layout.partner:
-            surveys.append(self._survey([*layout.partner.values()]))
+            files = names, [*layout.partner.values()]
+            surveys = [self._survey(those, f"{side}: ") for those, side in zip(files, layout.sides, strict=True)]
+        else:
+            surveys = [self._survey(names)]
         sizes = surveys[0].sizes
         if not sizes:
             raise DataError(f"{self.asked}: none of its {len(names):,} images can be read")
@@ -85,13 +87,13 @@ class Decoder:
         depths = tuple(survey.depths() for survey in surveys)
         return Form(size, grey, layout.sides is not None, self._reading.fit, depths)
 
-    def _survey(self, names: list[str]) -> Survey:
-        """Of those of these images that can be read. Raises DataError."""
+    def _survey(self, names: list[str], which: str = "") -> Survey:
+        """Of those of these images that can be read; `which` begins what is said of them. Raises DataError."""
         survey = Survey(turned=self._layout.sides is not None)
         for name in names:
             self._attempt(name, partial(survey.look, name))
         try:
-            self._understood += survey.understood()
+            self._understood += [which + said for said in survey.understood()]
         except ValueError as error:
             raise DataError(f"{self.asked}: {error}") from error
         return survey

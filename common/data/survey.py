@@ -65,6 +65,8 @@ class Survey:
                 f"{len(self._coarse):,} image(s) have colours of 16 bits that use few of these ({self._coarse[0]});"
                 " save them as PNG of 16 bits, of which all can be read"
             )
+        if len(depths) > 1:  # among deeper ones, those of 8 bits stay as they are
+            depths.pop("byte", None)
         return depths
 
     def understood(self) -> list[str]:
