@@ -82,14 +82,15 @@ def test_a_tar_that_names_its_files_from_a_dot_reads_as_the_folder(photos, tmp_p
     assert load(tmp_path / "dot.tar").fingerprint == found.fingerprint
 
 
-def test_backslashes_in_a_zip_are_folders(photos, tmp_path):
+def test_backslashes_in_a_zip_are_folders(photos, tmp_path, capsys):
     folder, found = photos
     with zipfile.ZipFile(tmp_path / "windows.zip", "w") as archive:
-        for file in folder.rglob("*.png"):
+        for file in folder.rglob("*"):
             entry = zipfile.ZipInfo("x")
-            entry.filename = str(file.relative_to(folder)).replace("/", "\\")
-            archive.writestr(entry, file.read_bytes())
+            entry.filename = str(file.relative_to(folder)).replace("/", "\\") + "\\" * file.is_dir()
+            archive.writestr(entry, b"" if file.is_dir() else file.read_bytes())
     assert load(tmp_path / "windows.zip").fingerprint == found.fingerprint
+    assert "passed over" not in capsys.readouterr().err
 
 
 def test_a_compressed_tar_is_unpacked_once(photos, monkeypatch):

@@ -152,8 +152,9 @@ def _zip(path: Path) -> Archive:
         raise _damaged(path, "zip", error) from error
     entries, links = {}, []
     for entry in archive.infolist():
-        name = _inside(path, entry.filename.replace("\\", "/"))
-        if entry.is_dir() or is_nothing(name.split("/")):
+        title = entry.filename.replace("\\", "/")  # as some programs on Windows write
+        name = _inside(path, title)
+        if title.endswith("/") or is_nothing(name.split("/")):
             continue
         if stat.S_ISLNK(entry.external_attr >> 16):
             links.append(name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from common.data import arrays, tables
+from common.data.archives import SUFFIXES as ARCHIVES
 from common.data.archives import is_archive
 from common.data.dataset import Found
 from common.data.folders import read_folder
@@ -112,7 +113,7 @@ def _contents(names: list[str]) -> str:
     if not often:
         return f"it is empty; give {TAKEN}"
     held = ", ".join(f"{count:,} {suffix}" for suffix, count in often)
-    archives = [name for name in names if is_archive(Path(name))]
+    archives = [name for name in names if name.lower().endswith(ARCHIVES)]
     if archives:
         return f"it holds {held}: give the archive itself, such as {archives[0]}, or unpack it"
     known = next((f"; {suffix} is {NOT_READ[suffix]}" for suffix, _ in often if suffix in NOT_READ), "")
