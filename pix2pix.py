@@ -15,13 +15,13 @@ Departures: sizes below 256 have fewer layers of 512 channels and dropout only i
 64, where D's patch is the whole image; a batch is jittered as one.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
 from common import options
-from common.data.pairs import DIRECTIONS, KINDS, Pairing, jitter, pairing
+from common.data.pairing.pairs import jitter
+from common.data.pairing.settings import PairSettings
 from common.nn.layers import halvings_to_one, normal_weights
 from common.nn.rebuildable import rebuildable
 from common.training import Training, descend, launch
@@ -33,28 +33,15 @@ from torch.optim import Adam, Optimizer
 
 
 @dataclass(frozen=True)
-class Settings(options.Settings):
+class Settings(PairSettings):
     without = frozenset({"z_dim", "flip", "augment"})  # its noise is dropout; jitter mirrors
 
-    direction: str = options.option("AtoB", "which side of a pair is translated into which", choices=DIRECTIONS)
-    pairs: str | None = options.option(
-        None,
-        "a picture holds both sides of a pair, or how pairs are made of single images"
-        " (default: what a folder holds is found out; edges of other sets)",
-        choices=KINDS,
-    )
-    pairs_from: Sequence[str] | None = options.option(
-        None, "the two folders that hold A and B, matched by name", options.name_or_path, values=("A", "B")
-    )
     width: int = options.option(64, "channels of the first layers, the paper's ngf and ndf", options.whole())
     l1: float = options.option(100.0, "lambda, the weight of the L1 loss", options.number(least=0))
     no_jitter: bool = options.option(False, "neither crop nor mirror the training pairs at random")
     batch_size: int = options.option(1, "pairs in a batch", options.whole())
     images: int = 80_000
     tiles = 3  # of its grids: input, output, truth
-
-    def pairing(self, dataset: str | None) -> Pairing:
-        return pairing(dataset, self.pairs, self.direction, self.pairs_from)
 
 
 norm = partial(nn.BatchNorm2d, track_running_stats=False)  # by the batch at hand, in training and after

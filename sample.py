@@ -25,7 +25,7 @@ from common.errors import BadArgument, FolderError
 from common.options import THREADS, Parser, name_or_path, thread_count, whole
 
 if TYPE_CHECKING:  # --help and refusals are quick
-    from common.data.pairs import Pairing
+    from common.data.pairing.pairs import Pairing
 
     import numpy as np
     from torch import Tensor, nn
@@ -157,7 +157,7 @@ def pairing_of(record: Mapping[str, Any]) -> "Pairing | None":
 
     A path that is gone no longer says that it held pairs in files; their two images' channels, 2 or 6, do.
     """
-    from common.data.pairs import FILES
+    from common.data.pairing.pairs import FILES
     from common.models import settings_from
 
     pairing = settings_from(record).pairing(record["dataset"]["name"])
@@ -168,8 +168,8 @@ def pairing_of(record: Mapping[str, Any]) -> "Pairing | None":
 def translate(arguments: argparse.Namespace, kind: str, record: Mapping[str, Any] | None, G: "nn.Module") -> None:
     """Writes a translation of each image of --input; in a grid beside it."""
     from common import sampling
-    from common.data.inputs import Inputs
-    from common.data.pair_layout import BESIDE
+    from common.data.pairing.inputs import Inputs
+    from common.data.pairing.pair_layout import BESIDE
     from common.data.pictures import load_pictures
     from common.nn.pixels import floats, to_uint8
 

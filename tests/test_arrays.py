@@ -3,8 +3,9 @@
 import re
 import zipfile
 
-from common.data import registry, stored
-from common.data.arrays import images_in, read_arrays
+from common.data import registry
+from common.data.arrays import stored
+from common.data.arrays.arrays import images_in, read_arrays
 from common.data.cache import cache_folder
 from common.data.reading import Reading
 from common.errors import DataError

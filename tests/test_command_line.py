@@ -130,7 +130,7 @@ def test_truncated_zip(start, folder, tmp_path):
 
 def test_folders_that_hold_no_set(start, folder, tmp_path):
     (tmp_path / "empty").mkdir()
-    refused(start("gan", *GOOD, folder, "--dataset", tmp_path / "empty"), 3, "no images found (looked for .png")
+    refused(start("gan", *GOOD, folder, "--dataset", tmp_path / "empty"), 3, "no images found; it is empty")
     write_pictures(tmp_path / "one", 1)
     refused(start("gan", *GOOD, folder, "--dataset", tmp_path / "one"), 3, "holds 1 image")
 
@@ -152,8 +152,11 @@ def test_text_files_and_skipped_images_do_not_stop_a_run(start, tmp_path):
 
 @pytest.mark.parametrize(
     ("images", "said"),
-    [(np.zeros((80, 8, 8)), "float64, must be uint8"), (np.zeros((80, 64), np.uint8), "must be (N, H, W)")],
-    ids=["floats", "dimensions"],
+    [
+        (np.full((80, 8, 8), np.nan), "not finite (NaN or infinity)"),
+        (np.zeros((80, 65), np.uint8), "images uint8 (80, 65)"),
+    ],
+    ids=["not a number", "dimensions"],
 )
 def test_npz(start, folder, tmp_path, images, said):
     np.savez(tmp_path / "set.npz", images=images)

@@ -17,10 +17,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-from common.data import decoded, decoding, folders, listing, registry, scaling
+from common.data import registry, scaling
 from common.data.cache import cache_folder
 from common.data.named import download, fetch, packaged
 from common.data.reading import Reading
+from common.data.trees import decoded, decoding, folders, listing
 from common.errors import DataError, Stopped
 from common.storage import whole
 

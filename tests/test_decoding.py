@@ -11,12 +11,13 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
-from common.data import archives, decoding, formats, listing, registry
+from common.data import registry
 from common.data.cache import cache_folder
-from common.data.folders import read_images
-from common.data.layout import Layout
 from common.data.pictures import load_pictures
 from common.data.reading import Reading
+from common.data.trees import archives, decoding, formats, listing
+from common.data.trees.folders import read_images
+from common.data.trees.layout import Layout
 from common.errors import DataError
 
 import numpy as np

@@ -1,6 +1,6 @@
 """How the values of pixels, of any type and range, come to 8 bits."""
 
-from common.data.levels import Levels, extremes
+from common.data.arrays.levels import Levels, extremes
 
 import numpy as np
 import pytest

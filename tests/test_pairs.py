@@ -2,9 +2,10 @@
 
 import shutil
 
-from common.data import pairs, registry
+from common.data import registry
 from common.data.loading import load_for
-from common.data.pairs import DIRECTIONS, FILES, MADE, SIDE_BY_SIDE, Pairing, make, pairing
+from common.data.pairing import pairs
+from common.data.pairing.pairs import DIRECTIONS, FILES, MADE, SIDE_BY_SIDE, Pairing, make, pairing
 from common.data.reading import Reading
 from common.errors import BadArgument, DataError
 from common.options import Settings

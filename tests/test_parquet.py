@@ -9,8 +9,8 @@ from pathlib import Path
 
 from common.data import registry
 from common.data.cache import cache_folder
-from common.data.columns import FEW, Parquet
 from common.data.reading import Reading
+from common.data.tables.columns import FEW, Parquet
 from common.errors import DataError
 
 import numpy as np

@@ -9,7 +9,7 @@ from pathlib import Path
 from common import sampling
 from common.data.dataset import Dataset
 from common.data.named import download, sets
-from common.data.pairs import Pairing
+from common.data.pairing.pairs import Pairing
 from common.data.reading import Reading
 from common.data.registry import load
 from common.errors import DataError, FolderError

@@ -210,7 +210,7 @@ def test_a_signal_breaks_off_scoring_and_the_log_has_the_scores_after_all(start,
 
 
 def test_a_signal_among_the_data_is_not_taken_for_a_broken_image(start, tmp_path, monkeypatch):
-    from common.data import decoding
+    from common.data.trees import decoding
 
     from formats import write_pictures
 

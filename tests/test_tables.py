@@ -3,9 +3,10 @@
 import csv
 import gzip
 
-from common.data import registry, table_rows, tables
+from common.data import registry
 from common.data.cache import cache_folder
 from common.data.reading import Reading
+from common.data.tables import table_rows, tables
 from common.errors import DataError
 
 import numpy as np
@@ -253,7 +254,16 @@ def test_a_damaged_row_is_named_or_left_out(tmp_path, monkeypatch, damage, said)
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n\n", b"\xff\xfe\0l\0a", bytes(1000), b"\x1f\x8b nonsense", b"1,2\n" * 100, b"hello\n" * 9, ",".join(PIXELS).encode()],
+    [
+        b"",
+        b"\n\n",
+        b"\xff\xfe\0l\0a",
+        bytes(1000),
+        b"\x1f\x8b nonsense",
+        b"1,2\n" * 100,
+        b"hello\n" * 9,
+        ",".join(PIXELS).encode(),
+    ],
     ids=["empty", "blank", "UTF-16", "zeros", "gzip", "two columns", "words", "names only"],
 )
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])

@@ -1,6 +1,6 @@
 """The networks that translate one image into another, and the jitter of their training pairs."""
 
-from common.data.pairs import jitter
+from common.data.pairing.pairs import jitter
 from pix2pix import PatchGAN, UNet
 
 import pytest

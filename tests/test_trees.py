@@ -9,10 +9,10 @@ from collections import Counter
 
 from common.data import registry
 from common.data.cache import cache_folder
-from common.data.classes import layout_of, layout_of_images
-from common.data.listing import listing
 from common.data.reading import Reading
-from common.data.tree import tree_of
+from common.data.trees.classes import layout_of, layout_of_images
+from common.data.trees.listing import listing
+from common.data.trees.tree import tree_of
 from common.data.words import is_nothing, split_of
 from common.errors import DataError
 

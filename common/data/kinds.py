@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from common.data import arrays, tables
-from common.data.archives import SUFFIXES as ARCHIVES
-from common.data.archives import is_archive
+from common.data.arrays import arrays
 from common.data.dataset import Found
-from common.data.folders import read_folder
-from common.data.layout import left_out_of
-from common.data.listing import Listing, listing
 from common.data.named import celeba, cifar, idx
-from common.data.parquet import read_parquet
 from common.data.reading import Reading
+from common.data.tables import tables
+from common.data.tables.parquet import read_parquet
+from common.data.trees.archives import SUFFIXES as ARCHIVES
+from common.data.trees.archives import is_archive
+from common.data.trees.folders import read_folder
+from common.data.trees.layout import left_out_of
+from common.data.trees.listing import Listing, listing
 from common.errors import DataError
 
 # What begins an error, the files of that kind by the name that they have in the folder or archive -> what is found.

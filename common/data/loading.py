@@ -1,8 +1,9 @@
 """The set as a script sees it."""
 
-from common.data import pairs, registry
+from common.data import registry
 from common.data.dataset import Dataset
-from common.data.pairs import Pairing
+from common.data.pairing import pairs
+from common.data.pairing.pairs import Pairing
 from common.data.reading import VERSION, Reading
 from common.options import Settings
 

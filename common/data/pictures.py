@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.console import say
-from common.data.archives import is_archive
-from common.data.arrays import images_in
-from common.data.decoding import NO_DEPTHS, Depths, upright, with_picture
-from common.data.inputs import Inputs
-from common.data.listing import Listing, listing, read
+from common.data.arrays.arrays import images_in
+from common.data.arrays.stored import SUFFIXES as ARRAYS
+from common.data.pairing.inputs import Inputs
 from common.data.scaling import picture_of, square
-from common.data.stored import SUFFIXES as ARRAYS
-from common.data.survey import Survey
+from common.data.trees.archives import is_archive
+from common.data.trees.decoding import NO_DEPTHS, Depths, upright, with_picture
+from common.data.trees.listing import Listing, listing, read
+from common.data.trees.survey import Survey
 from common.errors import DataError
 
 import numpy as np

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from common.options.types import duration, name_or_path, number, thread_count, whole
 
 if TYPE_CHECKING:
-    from common.data.pairs import Pairing
+    from common.data.pairing.pairs import Pairing
 
 
 def argument(help: str, type: Callable[[str], Any]) -> Any:

@@ -1,7 +1,7 @@
 """A data set on one picture: a row for each class, training images beside held-out ones."""
 
 from common.data.dataset import Dataset, evenly
-from common.data.pairs import Pairing
+from common.data.pairing.pairs import Pairing
 from common.nn.pixels import floats, to_uint8
 from common.pictures.grids import GAP, grid_of_pixels, tile_of
 from common.pictures.sheets import sheet

@@ -2,7 +2,7 @@
 
 from common import sampling
 from common.data.dataset import Dataset
-from common.data.pairs import Pairing
+from common.data.pairing.pairs import Pairing
 from common.nn.pixels import floats
 from common.scoring.subsets import SAMPLES, some_of, split_of
 

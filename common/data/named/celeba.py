@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from common.data.dataset import Found
-from common.data.folders import read_images
-from common.data.layout import Layout, left_out_of
-from common.data.listing import Listing, listing
 from common.data.named import download
 from common.data.reading import Reading
+from common.data.trees.folders import read_images
+from common.data.trees.layout import Layout, left_out_of
+from common.data.trees.listing import Listing, listing
 from common.errors import DataError
 
 FACES = "img_align_celeba"  # the folder of the images, and the .zip of it

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from common.data.dataset import Found, Part
-from common.data.listing import read
 from common.data.reading import Reading
+from common.data.trees.listing import read
 from common.errors import DataError
 
 import numpy as np

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from common.data.cache import cache_folder, write_to_cache
-from common.data.classes import HELD
 from common.data.dataset import Found, Part
-from common.data.listing import bounded
 from common.data.reading import Reading
+from common.data.trees.classes import HELD
+from common.data.trees.listing import bounded
 from common.data.words import SPLITS, split_of
 from common.errors import DataError
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.data.dataset import Found
-from common.data.listing import listing
 from common.data.named import download
 from common.data.reading import Reading
+from common.data.trees.listing import listing
 from common.errors import DataError
 
 

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 from common.data.dataset import Found, Part
-from common.data.listing import bounded
+from common.data.trees.listing import bounded
 from common.errors import DataError
 
 import numpy as np

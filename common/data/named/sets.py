@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
-from common.data.arrays import read_arrays
+from common.data.arrays.arrays import read_arrays
 from common.data.dataset import Found
 from common.data.named import celeba, cifar, idx, packaged
 from common.data.named.kept import Kept

@@ -1,0 +1,1 @@
+"""Tables: rows of pixels in .csv, encoded images in parquet and Arrow files."""

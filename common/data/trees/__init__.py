@@ -1,0 +1,1 @@
+"""Folders and archives of images: what lies in them, which splits and classes they have, and their decoding."""
