@@ -32,9 +32,31 @@ def made(images, labels=None, classes=(), held=None, name="photos"):
 def test_a_set_is_told_in_one_sentence():
     said = in_words(made(4512, 3, ("cat", "dog", "fox"), held=501))
     assert said == "photos: 4,512 training and 501 held-out images, 3 classes (cat, dog, fox), 8x8 in colour"
+    assert in_words(made(20, held=1)).startswith("photos: 20 training and 1 held-out image, ")
     assert in_words(made(20)) == "photos: 20 training and 3 held-out images, no classes, 8x8 in colour"
     assert "12 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...)" in in_words(made(24, 12, tuple(map(str, range(12)))))
     assert "1 class (all)" in in_words(made(24, 1, ("all",)))
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "held"),
+    [(200, None, 20), (99, None, 9), (12, None, 1), (40, 0.5, 20), (12, 0.999, 11), (12, 1e-9, 1), (2, 0.9, 1)],
+)
+def test_a_tenth_or_the_share_that_was_asked_for_is_held_out(tool, tmp_path, count, share, held):
+    write_pictures(tmp_path / "pets", count)
+    options = () if share is None else ("--held-out", share)
+    done = tool("look", "pets", *options)
+    kind = "image" if held == 1 else "images"
+    assert f"pets: {count - held} training and {held} held-out {kind}, no classes" in done.out
+    assert "changes nothing" not in done.out
+
+
+def test_a_share_of_a_set_that_has_test_images_is_not_held_out_and_that_is_said(tool, tmp_path):
+    write_pictures(tmp_path / "pets" / "train", 20)
+    write_pictures(tmp_path / "pets" / "val", 4, seed=1)
+    done = tool("look", "pets", "--held-out", 0.5)
+    assert "20 training and 4 held-out" in done.out
+    assert "  held out are the set's own images: --held-out changes nothing" in done.out.splitlines()
 
 
 def test_it_says_what_it_understood_and_writes_a_row_a_class(tool, tmp_path):

@@ -44,10 +44,11 @@ class Part:
 class Found:
     """What a reader of some format finds.
 
-    held            the images that the set itself holds out; None where a share of `train` is to be held out
+    held            the held-out images; None where a share of `train` is still to be held out
     understood      what its owner should see, a sentence each
     left_out        what is neither trained on nor held out, counted and named, a sentence each
     sides           of pairs in files, what A and B are called
+    own_split       whether the set itself says what is held out, where `held` is not None
     """
 
     train: Part
@@ -56,6 +57,7 @@ class Found:
     understood: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     sides: tuple[str, str] | None = None
+    own_split: bool = True
 
 
 def hold_out(name: str, found: Found, reading: Reading) -> Dataset:
@@ -69,8 +71,8 @@ def hold_out(name: str, found: Found, reading: Reading) -> Dataset:
         train, test = (
             Part(train.images[side], None if train.labels is None else train.labels[side]) for side in (~held, held)
         )
-    elif reading.held_out is not None:
-        understood += ("held out are the set's own test images: --held-out changes nothing",)
+    elif reading.held_out is not None and found.own_split:
+        understood += ("held out are the set's own images: --held-out changes nothing",)
     digest = hashlib.sha256(repr((train.images.shape, classes)).encode())
     for start in range(0, len(train.images), 10_000):  # between two of which a signal is heard
         digest.update(np.ascontiguousarray(train.images[start : start + 10_000]))
@@ -100,8 +102,8 @@ def held_by_pixels(name: str, images: Iterable[np.ndarray], reading: Reading) ->
     wanted = reading.wanted(total)
     _, group, sizes = np.unique(np.array(digests), return_inverse=True, return_counts=True)
     before = np.cumsum(sizes) - sizes  # images in the groups with smaller digests
-    held = (before < wanted)[group]
-    if held.all():
+    held = ((before < wanted) & (before + sizes < total))[group]  # something is left to train on
+    if not held.any():
         raise DataError(f"--dataset {name}: its {total} images are all the same")
     return held
 

@@ -31,7 +31,7 @@ def in_words(data: Dataset, pairing: Pairing | None = None) -> str:
     """What a set is: `photos: 4,512 training and 501 held-out images, 3 classes (cat, dog, fox), 64x64 in colour`."""
     channels, height, width = data.shape
     channels = channels if pairing is None else pairing.channels(data.shape)
-    kind = "images" if pairing is None else "pairs"
+    kind = ("image" if pairing is None else "pair") + "s" * (len(data.held_out) != 1)
     what = _classes(data) if pairing is None else pairing.in_words(data.sides)
     colour = COLOURS.get(channels, f"in {channels} channels")
     counts = f"{len(data.images):,} training and {len(data.held_out):,} held-out {kind}"

@@ -48,7 +48,7 @@ def read_images(asked: str, listed: Listing, layout: Layout, reading: Reading) -
     kept = json.loads((folder / "complete.json").read_text())
     train, held = (_part(folder / f"{split}.npy", kept[split], layout) for split in ("train", "held"))
     said = {key: (*getattr(layout, key), *kept[key]) for key in ("understood", "left_out")}
-    return Found(train, held, layout.classes, sides=layout.sides, **said)
+    return Found(train, held, layout.classes, sides=layout.sides, own_split=bool(layout.held), **said)
 
 
 def _part(file: Path, names: list[str], layout: Layout) -> Part | None:
