@@ -544,6 +544,6 @@ def test_ordinary_images_are_decoded_once_each(tmp_path, monkeypatch):
     decoded = []
     upright = decoding.upright
     write_pictures(tmp_path / "set", 10)
-    monkeypatch.setattr("common.data.survey.upright", lambda *_, **__: decoded.append(1) or upright(*_, **__))
+    monkeypatch.setattr("common.data.trees.survey.upright", lambda *_, **__: decoded.append(1) or upright(*_, **__))
     load(tmp_path / "set")
     assert len(decoded) == 1

@@ -18,7 +18,7 @@ def parsed(file):
 
 
 def room_of(dotted):
-    """'common.data.idx' -> 'data'; None for what is not in common/."""
+    """'common.data.named.idx' -> 'data'; None for what is not in common/."""
     parts = dotted.split(".")
     return parts[1] if parts[0] == "common" and len(parts) > 1 else None
 

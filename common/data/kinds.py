@@ -80,32 +80,32 @@ def read_path(text: str, reading: Reading) -> Found:
 def _read_tree(asked: str, listed: Listing, reading: Reading) -> Found:
     """The set that a folder or archive holds: files of a known set, else images, else files of data."""
     names, images, unread = sorted(listed.files), listed.images(), listed.unread()
+    others = sorted(listed.files.keys() - set(images))
     few = len(images) + sum(map(len, unread.values())) < FEW
     kinds = *KNOWN, *(BESIDE_FEW_IMAGES if few else ()), *(ALONE if few and not images else ())
     faces = celeba.is_celeba(names)
-    known = [kind.title for kind in KNOWN if kind.among(names)] + [celeba.TITLE] * faces
+    known = [kind.title for kind in KNOWN if kind.among(others)] + [celeba.TITLE] * faces
     if len(known) > 1:
         raise DataError(f"{asked}: holds {' and '.join(known)}; give the folder of one")
     if faces:
         found = celeba.read_tree(asked, listed, reading)
         return replace(found, left_out=(*found.left_out, *listed.left_out))
     for kind in kinds:
-        chosen = kind.among(names)
+        chosen = kind.among(others)
         if chosen:
             found = kind.read(asked, {name: listed.place(name) for name in chosen}, reading)
-            return replace(found, left_out=(*found.left_out, *_beside(kind, names, images), *listed.left_out))
+            return replace(found, left_out=(*found.left_out, *_beside(kind, others, images), *listed.left_out))
     if not images:
         held = [f"{len(those):,} {kind.several} ({those[0]}): {kind.advice}" for kind, those in unread.items()]
         raise DataError(f"{asked}: no images found; {f'it holds {held[0]}' if held else _contents(names)}")
     return read_folder(asked, listed, reading)
 
 
-def _beside(kind: Kind, names: list[str], images: list[str]) -> list[str]:
+def _beside(kind: Kind, others: list[str], images: list[str]) -> list[str]:
     """What is said of images and of other kinds of data beside the files that are the set."""
-    others = sorted({name for other in (*BESIDE_FEW_IMAGES, *ALONE) if other != kind for name in other.among(names)})
+    data = {name for other in (*BESIDE_FEW_IMAGES, *ALONE) if other != kind for name in other.among(others)}
     where = f"beside {kind.title}"
-    said = [left_out_of(images, where)] if images else []
-    return said + ([left_out_of(others, where, "file(s)")] if others else [])
+    return [left_out_of(those, where, what) for those, what in ((images, "image(s)"), (data, "file(s)")) if those]
 
 
 def _contents(names: list[str]) -> str:

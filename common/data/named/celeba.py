@@ -19,7 +19,7 @@ TITLE = "CelebA"
 
 def is_celeba(names: Iterable[str]) -> bool:
     """Whether these files in a folder or archive are CelebA's, by its images' folder or archive and the list."""
-    paths = [PurePosixPath(name) for name in names]
+    paths = [PurePosixPath(name) for name in names if name.endswith(LISTS) or FACES in name]
     return any(path.name in LISTS for path in paths) and any(_is_of_faces(path) for path in paths)
 
 

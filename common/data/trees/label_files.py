@@ -61,12 +61,12 @@ def read_label_files(asked: str, listed: Listing, names: list[str], sure: bool) 
 
 def _files(files: Iterable[str], sure: bool) -> list[str]:
     by_suffix = defaultdict(list)
-    for name in sorted(files):
+    for name in sorted(name for name in files if name.lower().endswith(TABLES)):
         path = PurePosixPath(name)
         suffix, said = path.suffix.lower(), set(words(path.stem))
         called_so = path.name == "dataset.json" or bool(said & SURE and all(map(_about, said)) and suffix != ".txt")
         other = suffix != ".json" and not said & {"submission", "readme", "requirements", "license"}
-        if suffix in TABLES and (called_so if sure else other and not called_so):
+        if called_so if sure else other and not called_so:
             by_suffix[suffix].append(name)
     return [name for some in by_suffix.values() if sure or len(some) <= MANY for name in some]
 
