@@ -41,6 +41,26 @@ def cache_of_the_tests(tmp_path_factory):
     cache_folder.cache_clear()
 
 
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """A cache that nothing has been read into."""
+    from common.data.cache import cache_folder
+
+    monkeypatch.setenv("GAN_CACHE", str(tmp_path / "cache"))
+    cache_folder.cache_clear()
+    yield
+    cache_folder.cache_clear()
+
+
+def load(dataset, data_root=None, **reading):
+    """The set of that name or path, read as these fields of Reading say."""
+    from common.data import registry
+    from common.data.reading import Reading
+
+    name = None if dataset is None else str(dataset)
+    return registry.load(name, Reading(data_root and str(data_root), **reading))
+
+
 @pytest.fixture(scope="session")
 def real_data():
     if not REAL_DATA.is_dir():

@@ -3,30 +3,19 @@
 import re
 import zipfile
 
-from common.data import registry
 from common.data.arrays import stored
 from common.data.arrays.arrays import images_in, read_arrays
-from common.data.cache import cache_folder
 from common.data.reading import Reading
 from common.errors import DataError
 
 import numpy as np
 import pytest
+from conftest import load
 from scipy.io import savemat
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 ASKED = "--dataset set"
-
-
-def load(path, **reading):
-    return registry.load(str(path), Reading(**reading))
-
-
-@pytest.fixture(autouse=True)
-def a_cache_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE", str(tmp_path / "cache"))
-    cache_folder.cache_clear()
-    yield
-    cache_folder.cache_clear()
 
 
 @pytest.fixture

@@ -17,30 +17,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-from common.data import registry, scaling
+from common.data import scaling
 from common.data.cache import cache_folder
 from common.data.named import download, fetch, packaged
-from common.data.reading import Reading
 from common.data.trees import decoded, decoding, folders, listing
 from common.errors import DataError, Stopped
 from common.storage import whole
 
 import numpy as np
 import pytest
+from conftest import load
 from formats import write_cifar_binary, write_cifar_pickles, write_idx, write_mnist, write_pictures
 from PIL import Image
 
-
-def load(dataset, data_root=None, **reading):
-    return registry.load(dataset, Reading(data_root, **reading))
-
-
-@pytest.fixture(autouse=True)
-def a_cache_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE", str(tmp_path / "cache"))
-    cache_folder.cache_clear()
-    yield
-    cache_folder.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 # --- named sets

@@ -11,8 +11,6 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
-from common.data import registry
-from common.data.cache import cache_folder
 from common.data.pictures import load_pictures
 from common.data.reading import Reading
 from common.data.trees import archives, decoding, formats, listing
@@ -22,22 +20,13 @@ from common.errors import DataError
 
 import numpy as np
 import pytest
+from conftest import load
 from formats import png_of_16_bits, tiff_of_16_bits, write_pictures
 from PIL import Image
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
-
-
-def load(dataset, **reading):
-    return registry.load(str(dataset), Reading(**reading))
-
-
-@pytest.fixture(autouse=True)
-def a_cache_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE", str(tmp_path / "cache"))
-    cache_folder.cache_clear()
-    yield
-    cache_folder.cache_clear()
 
 
 # --- archives

@@ -12,34 +12,23 @@ import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from common.data import registry
-from common.data.cache import cache_folder
 from common.data.named import celeba, download, fetch, idx
 from common.data.named.kept import Kept
 from common.data.named.sets import SETS
-from common.data.reading import Reading
 from common.data.registry import NAMES, canonical
 from common.errors import DataError
 from common.runs.scores import read_scores
 
 import numpy as np
 import pytest
-from conftest import record_of
+from conftest import load, record_of
 from formats import python2_pickle, write_cifar_binary, write_cifar_pickles, write_idx, write_mnist
 from PIL import Image
 
 
-def load(dataset, data_root=None, **reading):
-    return registry.load(str(dataset), Reading(data_root and str(data_root), **reading))
-
-
 @pytest.fixture(autouse=True)
-def no_network_and_a_cache_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE", str(tmp_path / "cache"))
+def no_network(own_cache, monkeypatch):
     monkeypatch.setattr(download, "_fetch", lambda title, staging: "no network")
-    cache_folder.cache_clear()
-    yield
-    cache_folder.cache_clear()
 
 
 # --- EMNIST

@@ -539,7 +539,7 @@ def test_a_run_on_two_folders_translates_one_of_them_and_what_it_is_given_whole(
     dataset = tree({"A": 6, "B": 6}, size=(64, 32))
     done = train(shell, dataset, tmp_path / "run", "--direction", direction)
     own, other = ("A", "B") if direction == "AtoB" else ("B", "A")
-    assert f"5 training and 1 held-out pairs, {own}/ into {other}/, 32x32 in colour" in done.err
+    assert f"5 training and 1 held-out pair, {own}/ into {other}/, 32x32 in colour" in done.err
     assert record_of(tmp_path / "run")["dataset"]["sides"] == ["A/", "B/"]
     expected = square(dataset / own / "0000.png").transpose(1, 2, 0)
     for given in (dataset, dataset / own, dataset / own / "0000.png"):

@@ -7,31 +7,19 @@ import sys
 import zipfile
 from pathlib import Path
 
-from common.data import registry
-from common.data.cache import cache_folder
-from common.data.reading import Reading
 from common.data.tables.columns import FEW, Parquet
 from common.errors import DataError
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from conftest import load
 from formats import hugging_face_table, png, write_arrow, write_parquet, write_pictures
 from pyarrow import feather, parquet
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 NAMES = ["zero", "one", "two"]
-
-
-@pytest.fixture(autouse=True)
-def a_cache_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE", str(tmp_path / "cache"))
-    cache_folder.cache_clear()
-    yield
-    cache_folder.cache_clear()
-
-
-def load(path, **reading):
-    return registry.load(str(path), Reading(**reading))
 
 
 def digits(count, seed=0, size=8):

@@ -4,7 +4,6 @@ import csv
 import gzip
 
 from common.data import registry
-from common.data.cache import cache_folder
 from common.data.reading import Reading
 from common.data.tables import table_rows, tables
 from common.errors import DataError
@@ -12,13 +11,7 @@ from common.errors import DataError
 import numpy as np
 import pytest
 
-
-@pytest.fixture(autouse=True)
-def a_cache_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE", str(tmp_path / "cache"))
-    cache_folder.cache_clear()
-    yield
-    cache_folder.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def pixels(count, values=64, seed=0):

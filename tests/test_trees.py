@@ -8,7 +8,6 @@ import shutil
 from collections import Counter
 
 from common.data import registry
-from common.data.cache import cache_folder
 from common.data.reading import Reading
 from common.data.trees.classes import layout_of, layout_of_images
 from common.data.trees.listing import listing
@@ -21,13 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-
-@pytest.fixture(autouse=True)
-def a_cache_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_CACHE", str(tmp_path / "cache"))
-    cache_folder.cache_clear()
-    yield
-    cache_folder.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture
