@@ -9,6 +9,7 @@ from collections import Counter
 
 from common.data import registry
 from common.data.reading import Reading
+from common.data.trees import image_names
 from common.data.trees.classes import layout_of, layout_of_images
 from common.data.trees.listing import listing
 from common.data.trees.tree import tree_of
@@ -129,13 +130,13 @@ def test_plain_splits_need_no_words(plant):
 def test_of_val_and_test_the_test_images_are_held_out_and_the_others_left_out(plant):
     found = layout(plant(pets() | {"val/cat": 2, "val/dog": 2}))
     assert counts(found) == PETS and folders_of(found.held) == {"test/cat", "test/dog"}
-    assert found.left_out == ("left out 4 image(s) in val/, as test/ is held out, (val/cat/0000.png, ...)",)
+    assert found.left_out == ("left out 4 image(s) in val/, as test/ is held out (val/cat/0000.png, ...)",)
 
 
 def test_a_split_without_classes_is_left_out_and_another_one_held_out(plant):
     found = layout(plant(pets(test="val") | {"test": 3}))
     assert counts(found) == PETS and folders_of(found.held) == {"val/cat", "val/dog"}
-    assert found.left_out == ("left out 3 image(s) in test/, which has no classes, (test/0000.png, ...)",)
+    assert found.left_out == ("left out 3 image(s) in test/, which has no classes (test/0000.png, ...)",)
 
 
 def test_where_the_only_other_split_has_no_classes_a_share_is_held_out(plant, capsys):
@@ -233,6 +234,21 @@ def test_the_same_classes_may_be_written_in_other_letters_and_with_noughts(plant
     assert counts(found) == ({"Cat": 2, "7": 2}, {"Cat": 1, "7": 1}) and not found.left_out
 
 
+UMLAUTS = "\u00c4pfel", "A\u0308pfel"  # as Windows and a Mac write them
+
+
+def test_classes_with_umlauts_of_one_sign_and_of_two_are_the_same(plant):
+    one, two = UMLAUTS
+    found = layout(plant({f"train/{one}": 2, "train/b": 2, f"test/{two}": 1}))
+    assert counts(found) == ({one: 2, "b": 2}, {one: 1})
+
+
+def test_files_with_umlauts_of_one_sign_and_of_two_are_the_same(plant):
+    one, two = UMLAUTS
+    found = layout(plant({".": [f"{two}.png", "b.png"]}, {"labels.csv": table([(f"{one}.png", "x"), ("b", "y")])}))
+    assert found.class_of == {f"{two}.png": "x", "b.png": "y"}
+
+
 def test_one_class_in_train_is_held_out_of_several_in_test(plant):
     """As MVTec's sets of defects are laid out."""
     found = layout(plant({"bottle/train/good": 4, "bottle/test/good": 2, "bottle/test/broken": 3}))
@@ -261,9 +277,23 @@ def test_where_many_lie_beside_them_folders_are_no_classes_and_that_is_said(plan
             "00000/ to 00002/ are parts",
         ),
         ({f"{1000 * i:05d}": [f"{1000 * i + j:05d}.png" for j in range(3)] for i in range(3)}, "00000/ to 02000/ are"),
+        ({f"{i:04d}": [f"{1000 * j + i}.png" for j in range(3)] for i in range(3)}, "0000/ to 0002/ are parts"),
+        ({f"HAM10000_images_part_{i}": 3 for i in (1, 2)}, "HAM10000_images_part_1/ to HAM10000_images_part_2/ are"),
+        ({f"DCIM/{i}APPLE": 3 for i in (100, 101)}, "100APPLE/ to 101APPLE/ are parts"),
+        ({f"2024{i:02d}_a": 3 for i in (1, 12)}, "202401_a/ to 202412_a/ are parts"),
         ({f"person{i}": 1 for i in range(20)}, "the 20 folders are no classes: each has one image"),
     ],
-    ids=["numbered wrappers", "numbered parts", "StyleGAN's shards", "FFHQ's shards", "a folder an image"],
+    ids=[
+        "numbered wrappers",
+        "numbered parts",
+        "StyleGAN's shards",
+        "FFHQ's shards",
+        "Danbooru's shards",
+        "parts with a name",
+        "a camera's folders",
+        "a telephone's folders",
+        "a folder an image",
+    ],
 )
 def test_folders_that_only_part_a_set_are_no_classes_and_that_is_said(plant, images, said):
     found = layout(plant(images))
@@ -276,7 +306,10 @@ def test_parts_of_classes_are_put_together(plant):
     assert counts(layout(plant(pets("part1", "part2")))) == ({"cat": 4, "dog": 3}, {})
 
 
-@pytest.mark.parametrize("titles", [[str(i) for i in range(10)], [f"{i:05d}" for i in range(10)]])
+@pytest.mark.parametrize(
+    "titles",
+    [[str(i) for i in range(10)], [f"{i:05d}" for i in range(10)], ["10023456", "10023457"], ["class_1", "class_2"]],
+)
 def test_folders_called_by_numbers_are_classes(plant, titles):
     assert layout(plant(dict.fromkeys(titles, 3))).classes == tuple(titles)
 
@@ -284,7 +317,7 @@ def test_folders_called_by_numbers_are_classes(plant, titles):
 def test_folders_below_a_class_are_said_to_be_none(plant):
     found = layout(plant({f"{one}/{year}": 2 for one in ("cat", "dog") for year in (2019, 2020)}))
     assert found.classes == ("cat", "dog")
-    assert "folders below that, such as 2019/, say nothing" in found.understood[0]
+    assert found.understood == ("cat/2019/0000.png is of the class cat; the folder 2019/ in it says nothing",)
 
 
 def test_runs_of_version_1_keep_a_single_folder_as_their_class(plant):
@@ -333,6 +366,9 @@ def test_folders_with_the_same_names_and_other_images_are_no_copies(plant):
     [
         ({"images": 4, "masks": 4}, 4),
         ({"train/JPEGImages": 4, "train/SegmentationLabels": 4}, 4),
+        ({"VOC2012/JPEGImages": 4, "VOC2012/SegmentationClass": 2, "VOC2012/SegmentationObject": 2}, 4),
+        ({"jpg": 4, "segmim": 4}, 4),
+        ({"birds/images/owl": 4, "birds/images/tit": 4, "segmentations/owl": 4, "segmentations/tit": 4}, 8),
         ({"images/train": 4, "images/val": 2, "masks/train": 4, "masks/val": 2}, 6),
         ({"benign": ["a (1).png", "a (1)_mask.png", "b.png", "b_mask_1.png"], "normal": ["c.png"]}, 2),
     ],
@@ -340,10 +376,12 @@ def test_folders_with_the_same_names_and_other_images_are_no_copies(plant):
 def test_masks_beside_images_are_left_out(plant, images, masks):
     found = layout(plant(images))
     assert found.left_out[0].startswith(f"left out {masks} image(s) that are masks of others")
-    assert not [name for name in (*found.train, *found.held) if "mask" in name or "Label" in name]
+    assert not [name for name in (*found.train, *found.held) if re.search("mask|Seg|seg", name)]
 
 
-def test_masks_alone_are_images(plant):
+def test_masks_alone_and_classes_that_are_called_so_are_images(plant):
+    assert layout(plant({"data/hats": 3, "data/masks": 3})).classes == ("hats", "masks")
+    shutil.rmtree(plant({}))
     assert len(layout(plant({"with_mask": 3, "without_mask": 3})).train) == 6
     shutil.rmtree(plant({}))
     assert len(layout(plant({"masks": 3})).train) == 3
@@ -444,6 +482,26 @@ def test_a_name_that_may_be_either_of_two_images_is_refused(plant):
         layout(folder)
 
 
+def test_files_that_name_no_image_are_said_in_one_line(plant):
+    """As Google Takeout has one in each album."""
+    albums = {f"album {i}": 3 for i in range(5)}
+    found = layout(plant(albums, {f"{album}/metadata.json": '{"title": "x", "date": "y"}' for album in albums}))
+    assert len(found.classes) == 5 and found.files == ()
+    first = ", ".join(f"album {i}/metadata.json" for i in range(3))
+    assert found.understood == (f"no image is named in {first} and 2 more",)
+
+
+def test_equal_names_in_very_many_folders_are_told_apart_by_these(plant, monkeypatch):
+    """Without looking at each of them for each row."""
+    compared = []
+    real = image_names._ends_alike
+    monkeypatch.setattr(image_names, "_ends_alike", lambda *of: compared.append(of) or real(*of))
+    rows = [(f"id{i}/1.png", i % 2) for i in range(100)]
+    found = layout(plant({f"set/id{i}": ["1.png"] for i in range(100)}, {"labels/labels.csv": table(rows)}))
+    assert found.classes == ("0", "1") and len(found.train) == 100
+    assert len(compared) <= 400
+
+
 def test_a_test_set_without_labels_is_left_out_as_kaggle_has_it(plant):
     files = {"labels.csv": table([(name[:-4], one) for name, one in ROWS], ("id", "breed"))}
     files["sample_submission.csv"] = table([(f"t{i}", 0.5, 0.5) for i in range(5)], ("id", "cat", "dog"))
@@ -497,7 +555,7 @@ def test_images_that_are_not_named_and_rows_without_an_image_are_counted(plant):
     assert len(found.train) == 9
     assert found.left_out == (
         "left out 3 image(s) of no class (0009.png, ...)",
-        "left out 1 row(s) of labels.csv, whose images are not there, (gone.png)",
+        "left out 1 row(s) of labels.csv, whose images are not there (gone.png)",
     )
 
 
@@ -528,17 +586,18 @@ def test_a_table_says_the_classes_of_a_split_whose_folders_do_not(plant):
             table([(n, f"photo {i}") for i, n in enumerate(NAMES)], ("file", "text")),
             "text holds 12 different values in 12",
         ),
-        (table([(n, ("a|b", "a", "b")[i % 3]) for i, n in enumerate(NAMES)]), r"label holds several at once \(a\|b\)"),
+        (table([(n, ("a|b", "c")[i % 2]) for i, n in enumerate(NAMES)]), r"label holds several at once \(a\|b\)"),
+        (table([(n, ("a,b", "a", "b")[i % 3]) for i, n in enumerate(NAMES)]), r"label holds several at once \(a,b\)"),
         (table([(n, i % 2, 1) for i, n in enumerate(NAMES)], ("file", "bald", "young")), "none or several to an image"),
         (table([*ROWS, (NAMES[0], "dog")]), r"it gives several to an image \(0000.png\)"),
-        (table([(f"other-{name}", one) for name, one in ROWS]), "says nothing: it names none of the images"),
+        (table([(name, f"name {name}") for name in NAMES[:5]]), "it names 5 of 12 images, each of another class"),
     ],
 )
 def test_a_file_that_says_no_classes_is_named_with_the_reason(plant, content, said):
     found = layout(plant({".": NAMES}, {"labels.csv": content}))
     assert found.classes == () and len(found.train) == 12
     (sentence,) = found.understood
-    assert sentence.startswith("labels.csv ")
+    assert sentence.startswith("labels.csv gives no classes: ")
     assert re.search(said, sentence), sentence
 
 

@@ -1,6 +1,7 @@
 """What people's names of files, folders and arrays say: `seg_train`, `TestImages`, `x_val`."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 SPLITS = {
@@ -12,21 +13,35 @@ SPLITS = {
 NEUTRAL = {"set", "sets", "data", "dataset", "file", "files", "folder", "split", "part", "all"}
 NEUTRAL |= {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "pics"}
 NEUTRAL |= {"original", "raw", "resized", "cropped"}
-# What the parts are called, beside a number, into which a set is cut.
-PARTS = NEUTRAL | {"shard", "chunk", "batch", "fold", "subset", "vol", "volume", "dir"}
-# What pictures are called that say something of other pictures, and are not trained on with these.
-MASKS = {"mask", "masks", "label", "labels", "annotation", "annotations", "annots", "segmentation", "segmentations"}
-MASKS |= {"gt", "groundtruth", "trimap", "trimaps", "seg", "segs"}
+# What the parts are called, beside a number, into which a set is cut; CUT whatever else is in their names.
+CUT = {"part", "shard", "chunk", "batch", "fold", "subset", "vol", "volume"}
+PARTS = NEUTRAL | CUT | {"dir"}
+# What pictures are called that say something of other pictures, and are not trained on with these; OF_REGIONS whatever
+# else is in their names.
+OF_REGIONS = {"segmentation", "segmentations", "segmim", "groundtruth", "trimap", "trimaps"}
+MASKS = OF_REGIONS | {"mask", "masks", "label", "labels", "annotation", "annotations", "annots", "gt", "seg", "segs"}
 # What systems and programs leave beside people's files, in lower case; what begins with a dot is hidden besides.
 LEFT_BEHIND = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "#recycle", "@eadir"}
 LEFT_BEHIND |= {"lost+found", "system volume information", "__pycache__"}
 _ENDINGS = tuple(sorted(NEUTRAL, key=len, reverse=True))
+# As cameras and telephones number theirs: 100APPLE, 101_PANA, 202403_a.
+_CAMERA = re.compile(r"[1-9]\d\d(?!\d{5})(?:[A-Z0-9_]{5}|\d{3}_[a-z])")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
 
 
 def is_nothing(parts: Iterable[str]) -> bool:
     """Whether the file with these folders and name in a set is not its owner's: hidden, or left there by a program."""
     return any((part.startswith(".") and part not in (".", "..")) or part.lower() in LEFT_BEHIND for part in parts)
+
+
+def folded(text: str) -> str:
+    """The same for Ä and ä, and for an umlaut that is one sign and one that is two, as on a Mac."""
+    return unicodedata.normalize("NFC", text).casefold()
+
+
+def class_key(text: str) -> str:
+    """The same for what is called Cat and cat, and for 00007 and 7."""
+    return text.lstrip("0") if text.isdecimal() else folded(text)
 
 
 def words(text: str) -> list[str]:
@@ -60,15 +75,19 @@ def split_of(text: str) -> tuple[str, str] | None:
 
 def numbered_part(text: str) -> str | None:
     """What a part of a set is called beside its number, 'images' of images_001; None for any other name."""
+    if _CAMERA.fullmatch(text):
+        return "DCIM"
     beside = [word for word in words(text) if not word.isdecimal()]
     numbered = len(beside) < len(words(text))
-    return "_".join(beside) if beside and numbered and PARTS.issuperset(beside) else None
+    cut = bool(beside) and (PARTS.issuperset(beside) or not CUT.isdisjoint(beside))
+    return "_".join(beside) if numbered and cut else None
 
 
 def of_masks(text: str) -> bool:
-    """Whether a folder is called as one of masks: 'masks', 'SegmentationLabels', 'ground_truth'."""
-    plain = [word for word in words(text) if word not in NEUTRAL and not word.isdecimal()]
-    return bool(plain) and ("".join(plain) == "groundtruth" or MASKS.issuperset(plain))
+    """Whether a folder is called as one of masks: 'masks', 'SegmentationClass', 'ground_truth'."""
+    plain = [word for word in words(text) if not _says_nothing(word)]
+    some = {*plain, "".join(plain)}
+    return bool(plain) and (MASKS.issuperset(plain) or not OF_REGIONS.isdisjoint(some))
 
 
 def of_images(text: str) -> bool:

@@ -11,7 +11,7 @@ from common.data.trees.layout import Layout, left_out_of
 from common.data.trees.listing import Listing
 from common.data.trees.sifting import sifted
 from common.data.trees.tree import Tree, tree_of, without_wrappers
-from common.data.words import SPLITS, numbered_part
+from common.data.words import SPLITS, class_key, numbered_part
 from common.errors import DataError
 
 HELD = ("test", "val")  # the first that can be used; the other is left out
@@ -120,17 +120,17 @@ def _parts(tree: Tree, sure: Said, other: Said) -> tuple[Parts, Said | None]:
 def _held(splits: Mapping[str, _Split], classes: Collection[str]) -> tuple[_Split | None, list[str]]:
     """What is held out, its classes called as in train/, and what is left out of the splits besides, in words."""
     chosen, left_out = None, []
-    often = Counter(map(_spelled, classes))
-    called = {_spelled(one): one for one in classes if often[_spelled(one)] == 1} | {one: one for one in classes}
+    often = Counter(map(class_key, classes))
+    called = {class_key(one): one for one in classes if often[class_key(one)] == 1} | {one: one for one in classes}
     for split in (splits[one] for one in HELD if one in splits):
         if chosen:
-            left_out.append(left_out_of(split.names, f"in {split.title}, as {chosen.title} is held out,"))
+            left_out.append(left_out_of(split.names, f"in {split.title}, as {chosen.title} is held out"))
         elif not classes:
             chosen = split
         elif not split.class_of:
-            left_out.append(left_out_of(split.names, f"in {split.title}, which has no classes,"))
+            left_out.append(left_out_of(split.names, f"in {split.title}, which has no classes"))
         else:
-            class_of = {name: called.get(one, called.get(_spelled(one))) for name, one in split.class_of.items()}
+            class_of = {name: called.get(one, called.get(class_key(one))) for name, one in split.class_of.items()}
             strange = [name for name, one in class_of.items() if one is None]
             without = [name for name in split.names if name not in class_of]
             if strange:
@@ -141,11 +141,6 @@ def _held(splits: Mapping[str, _Split], classes: Collection[str]) -> tuple[_Spli
             class_of = {name: one for name, one in class_of.items() if one is not None}
             chosen = replace(split, names=list(class_of), class_of=class_of) if class_of else None
     return chosen, left_out
-
-
-def _spelled(one: str) -> str:
-    """The same for Cat and cat, and for 00007 and 7."""
-    return str(int(one)) if one.isdecimal() else one.casefold()
 
 
 def _splits_in_words(tree: Tree, splitting: Said | None, train: _Split, held: _Split | None) -> list[str]:

@@ -45,12 +45,11 @@ def _of_train(folders: Mapping[str, Folders], keep: Collection[str]) -> Told:
     if len(tops) > ALONE and set(tops.values()) == {1}:
         return Told(understood=[*understood, f"the {len(tops):,} folders are no classes: each has one image"])
     class_of = {name: inside[0] for name, inside in below.items() if inside}
-    deeper = {inside[1]: name for name, inside in below.items() if len(inside) > 1}
-    if len(deeper) > 1:
-        second, name = min(deeper.items())
-        understood.append(
-            f"the class of {name} is {below[name][0]}: folders below that, such as {second}/, say nothing"
-        )
+    deeper = [name for name, inside in below.items() if len(inside) > 1]
+    if len({below[name][1] for name in deeper}) > 1:
+        name = min(deeper)
+        first, second, *_ = below[name]
+        understood.append(f"{name} is of the class {first}; the folder {second}/ in it says nothing")
     return Told(class_of, understood)
 
 
@@ -78,12 +77,14 @@ def _are_parts(tops: Collection[str]) -> bool:
 
 
 def _are_shards(folders: Mapping[str, Folders]) -> bool:
-    """Whether these are numbered by the thousand, and the files in them within: 00007/img00007123, 07000/07123."""
+    """Whether files are numbered and lie in folders by their thousand, 00007/img00007123 or 07000/07123, or by what is
+    left of it, as Danbooru's do: 0123/7123.
+    """
     for name, inside in folders.items():
         number = re.fullmatch(r"\D*(\d+)", PurePosixPath(name).stem)
-        if len(inside) != 1 or not re.fullmatch(r"\d{5,}", inside[0]) or not number:
+        if len(inside) != 1 or not re.fullmatch(r"\d{4,}", inside[0]) or not number:
             return False
-        thousand = int(number[1]) // 1000
-        if int(inside[0]) not in (thousand, thousand * 1000):
+        thousand, rest = divmod(int(number[1]), 1000)
+        if int(inside[0]) not in (thousand, thousand * 1000, rest):
             return False
     return True

@@ -133,7 +133,8 @@ def _refuse_several(values: set[str]) -> None:
         several = [value for value in values if separator in value]
         pieces = {piece.strip() for value in values for piece in value.split(separator)}
         alone = separator != " " and any(values.issuperset(map(str.strip, value.split(separator))) for value in several)
-        if several and (alone or len(pieces) * (3 if separator == " " else 1) < len(values)):
+        few = len(pieces) * (3 if separator == " " else 1) < len(values)
+        if several and (separator == "|" or alone or few):
             raise NotClasses(f"several at once ({min(several)[:40]})")
     if lists := [value for value in values if value.startswith(("[", "{"))]:
         raise NotClasses(f"lists ({min(lists)[:40]})")

@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 
 from common.data.arrays.labels import NotClasses
 from common.data.dataset import evenly
-from common.data.trees.formats import suffix_of, told_by_name
+from common.data.trees.formats import told_by_name
+from common.data.trees.image_names import Images, stem_of
 from common.data.trees.label_columns import NoColumn, classes_in, splits_in
 from common.data.trees.label_rows import TABLES, Rows, read_rows
 from common.data.trees.layout import left_out_of
@@ -26,7 +27,7 @@ class Said:
     """What such files say.
 
     class_of, split_of      name of an image: its class; its split
-    files, splitting        those that say something; those that say splits
+    files, splitting, idle  those that say something; those that say splits; those that name no image
     understood, left_out    as in Layout
     """
 
@@ -34,6 +35,7 @@ class Said:
     split_of: dict[str, str] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     splitting: list[str] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)
     understood: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -43,7 +45,7 @@ def read_label_files(asked: str, listed: Listing, names: list[str], sure: bool) 
 
     Raises DataError, beginning with `asked`, for a file that is called so and damaged, or not clear.
     """
-    said, images, titles = Said(), _Images(names), defaultdict(list)
+    said, images, titles = Said(), Images(names), defaultdict(list)
     for file in _files(listed.files, sure):
         try:
             rows = read_rows(file, listed.read(file))
@@ -53,10 +55,14 @@ def read_label_files(asked: str, listed: Listing, names: list[str], sure: bool) 
             continue
         if title := _understand(asked, file, rows, images, said, sure):
             titles[title].append(file)
-    for title, files in titles.items():
-        shown = ", ".join(files[:3]) + f" and {len(files) - 3} more" * (len(files) > 3)
-        said.understood.append(f"classes are {title} of {shown}")
+    said.understood += [f"classes are {title} of {_some(files)}" for title, files in titles.items()]
+    if said.idle:
+        said.understood.append(f"no image is named in {_some(said.idle)}")
     return said
+
+
+def _some(files: list[str]) -> str:
+    return ", ".join(files[:3]) + f" and {len(files) - 3:,} more" * (len(files) > 3)
 
 
 def _files(files: Iterable[str], sure: bool) -> list[str]:
@@ -75,74 +81,26 @@ def _about(word: str) -> bool:
     return word in ABOUT or word.isdecimal() or split_of_word(word) is not None
 
 
-class _Images:
-    """Finds images by what a file calls them: with or without suffix, with more, fewer or no folders."""
-
-    def __init__(self, names: list[str]):
-        self.names = set(names)
-        self._by_stem: dict[str, list[str]] = {}
-
-    def find(self, text: str, file: str) -> list[str]:
-        """The one that `file` means by `text`; several where that is not clear."""
-        text = text.replace("\\", "/").removeprefix("./").strip("/")
-        folder = file.rpartition("/")[0]
-        exactly = f"{folder}/{text}".removeprefix("/")
-        if exactly in self.names:
-            return [exactly]
-        *above, last = text.lower().split("/")
-        alike = [name for name in self._with_stem(last) or self._with_stem(_stem(last)) if _ends_alike(name, above)]
-        if len(alike) < 2:
-            return alike
-        split = split_of(PurePosixPath(file).stem)
-
-        def fitness(name: str) -> tuple[bool, bool, bool]:
-            folders = [found[0] for part in name.split("/")[:-1] if (found := split_of(part))]
-            return (
-                bool(folder) and name.startswith(f"{folder}/"),
-                bool(split) and split[0] in folders,
-                name.rpartition("/")[2].lower() == last,
-            )
-
-        best = max(map(fitness, alike))
-        return [name for name in alike if fitness(name) == best]
-
-    def _with_stem(self, stem: str) -> list[str]:
-        if not self._by_stem:
-            for name in self.names:
-                self._by_stem.setdefault(_stem(name.rpartition("/")[2].lower()), []).append(name)
-        return self._by_stem.get(stem, [])
-
-
-def _stem(name: str) -> str:
-    """Without the suffix of an image."""
-    return name.removesuffix(suffix_of(name)) if told_by_name(name) else name
-
-
-def _ends_alike(name: str, above: list[str]) -> bool:
-    """Whether the image's folders end in these, or these in the image's."""
-    own = name.lower().split("/")[:-1]
-    shared = min(len(own), len(above))
-    return own[len(own) - shared :] == above[len(above) - shared :]
-
-
-def _understand(asked: str, file: str, rows: Rows, images: _Images, said: Said, sure: bool) -> str | None:
+def _understand(asked: str, file: str, rows: Rows, images: Images, said: Said, sure: bool) -> str | None:
     """Adds what these rows say; returns the title of the column that says the classes. Raises DataError."""
     column, columns, cells = _column_of_names(file, rows, images)
-    found = [images.find(row[column], file) for row in cells]
-    if doubtful := [place for place, ones in enumerate(found) if len(ones) > 1]:
-        text, (first, second, *_) = cells[doubtful[0]][column], sorted(found[doubtful[0]])
-        trouble = f"{file} names {text}, which may be {first} or {second}"
-        if sure:
-            raise DataError(f"{asked}: {trouble}; write their folders, too")
-        said.understood.append(f"{trouble}: it says nothing")
-        return None
+    found = []
+    for row in cells:
+        found.append(images.find(row[column], file))
+        if len(found[-1]) > 1:
+            first, second, *_ = sorted(found[-1])
+            trouble = f"{file} names {row[column]}, which may be {first} or {second}"
+            if sure:
+                raise DataError(f"{asked}: {trouble}; write their folders, too")
+            said.understood.append(f"{trouble}: it says nothing")
+            return None
     named = {ones[0] for ones in found if ones}
     if not named or (not sure and len(named) * 2 < min(len(found), len(images.names))):
-        said.understood += [f"{file} says nothing: it names none of the images"] if sure and rows.cells else []
+        said.idle += [file] if sure and rows.cells else []
         return None
     said.files.append(file)
     if absent := [row[column] for row, ones in zip(cells, found, strict=True) if not ones]:
-        said.left_out.append(left_out_of(absent, f"of {file}, whose images are not there,", "row(s)"))
+        said.left_out.append(left_out_of(absent, f"of {file}, whose images are not there", "row(s)"))
     cells = [row for row, ones in zip(cells, found, strict=True) if ones]
     names = [ones[0] for ones in found if ones]
     others = [place for place in range(len(cells[0])) if place != column]
@@ -159,6 +117,9 @@ def _understand(asked: str, file: str, rows: Rows, images: _Images, said: Said, 
     try:
         title, classes = classes_in(columns, cells, others)
         class_of = _one_each(names, classes)
+        # As GTSRB's labels.csv: a list of the classes by number, where images have numbers, too.
+        if sure and len(class_of) * 2 < len(images.names) and len({*class_of.values()}) == len(class_of):
+            raise NotClasses(f"it names {len(class_of):,} of {len(images.names):,} images, each of another class")
     except NotClasses as error:
         if isinstance(error, NoColumn) and not sure:
             return None
@@ -170,7 +131,7 @@ def _understand(asked: str, file: str, rows: Rows, images: _Images, said: Said, 
     return title
 
 
-def _column_of_names(file: str, rows: Rows, images: _Images) -> tuple[int, list[str] | None, list[list[str]]]:
+def _column_of_names(file: str, rows: Rows, images: Images) -> tuple[int, list[str] | None, list[list[str]]]:
     """Which column names the most images, what the columns are called if that is known, and the rows below that."""
     sample = [rows.cells[place] for place in evenly(len(rows.cells), SAMPLED)]
     width = len(rows.cells[0]) if rows.cells else 0
@@ -183,7 +144,7 @@ def _column_of_names(file: str, rows: Rows, images: _Images) -> tuple[int, list[
     columns, cells = rows.columns, rows.cells
     if columns is None and len(cells) > 1 and not images.find(cells[0][column], file):
         first = cells[0][column]
-        if _stem(first) == first:  # else it is called as a file is that is not there
+        if stem_of(first) == first:  # else it is called as a file is that is not there
             columns, cells = cells[0], cells[1:]
     return column, columns, cells
 

@@ -2,12 +2,14 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 
 from common.data.dataset import evenly
 from common.data.trees.layout import left_out_of
 from common.data.trees.listing import Listing
 from common.data.words import of_images, of_masks
 
+Below = Mapping[str, list[str]]  # a folder, with those that it is in: the images below it
 COMPARED = 16  # files of a folder whose names are all there a second time
 _OF_A_MASK = re.compile(
     r"(.+?)[ _.-](mask|seg|segmentation|gt|groundtruth|label|annotation)([ _.-]?\d+)?", re.IGNORECASE
@@ -16,29 +18,28 @@ _OF_A_MASK = re.compile(
 
 def sifted(listed: Listing) -> tuple[list[str], list[str]]:
     """The names of the images, in the order of the data, and what is left out of them, a sentence each."""
-    names = listed.images()
-    copies = _copies(listed, names)
-    left_out = [left_out_of(of, f"in {folder}/, copies of others,") for folder, of in sorted(copies.items())]
+    names, below = listed.images(), defaultdict(list)
+    for name in names:
+        end = name.find("/")
+        while end > 0:
+            below[name[:end]].append(name)
+            end = name.find("/", end + 1)
+    copies = _copies(listed, names, below)
+    left_out = [left_out_of(of, f"in {folder}/, copies of others") for folder, of in sorted(copies.items())]
     gone = {name for of in copies.values() for name in of}
-    names = [name for name in names if name not in gone]
-    masks = _masks(names)
+    masks = _masks(names, below) - gone
     left_out += [left_out_of(masks, "that are masks of others")] if masks else []
-    return [name for name in names if name not in masks], left_out
+    return [name for name in names if name not in gone and name not in masks], left_out
 
 
-def _copies(listed: Listing, names: list[str]) -> dict[str, list[str]]:
+def _copies(listed: Listing, names: list[str], below: Below) -> dict[str, list[str]]:
     """Folders all of whose images are also in the folder around them, or in one beside that is called alike.
 
     As chest_xray/chest_xray/train beside chest_xray/train: archives are packed so by mistake.
     """
-    below = defaultdict(list)
-    for name in names:
-        parts = name.split("/")
-        for depth in range(1, len(parts)):
-            below["/".join(parts[:depth])].append(name)
     alike, known, copies = {}, set(names), {}
     for folder in sorted(below):
-        if any(folder.startswith(f"{copy}/") for copy in copies):
+        if any(_within(folder, copy) for copy in copies):
             continue
         around = folder.rpartition("/")[0]
         for other in {around, alike.setdefault(folder.lower(), folder)} - {folder}:
@@ -62,27 +63,24 @@ def _twin(name: str, folder: str, other: str) -> str:
     return f"{other}{name[len(folder) :]}".removeprefix("/")
 
 
-def _masks(names: list[str]) -> set[str]:
-    """Images in folders of masks beside folders of images, and x_mask.png beside x.png."""
-    inside = defaultdict(set)
-    for name in names:
-        parts = name.split("/")
-        for depth in range(len(parts) - 1):
-            inside["/".join(parts[:depth])].add(parts[depth])
-    folders = {
-        f"{place}/{folder}".removeprefix("/")
-        for place, found in inside.items()
-        if any(map(of_images, found))
-        for folder in found
-        if of_masks(folder)
-    }
+def _masks(names: list[str], below: Below) -> set[str]:
+    """Images in folders of masks, where there are folders of images beside; and x_mask.png beside x.png."""
+    last = {folder: folder.rpartition("/")[2] for folder in below}
+    of_pictures = [folder for folder in below if of_images(last[folder])]
+    folders = [
+        folder
+        for folder in (below if of_pictures else ())
+        if of_masks(last[folder]) and any(not _within(folder, one) and not _within(one, folder) for one in of_pictures)
+    ]
     stems = {name.rpartition(".")[0] for name in names}
 
-    def is_mask(name: str) -> bool:
-        parts = name.split("/")
-        place, _, stem = name.rpartition(".")[0].rpartition("/")
-        found = _OF_A_MASK.fullmatch(stem)
-        beside = found and f"{place}/{found[1]}".removeprefix("/") in stems
-        return bool(beside) or any("/".join(parts[:depth]) in folders for depth in range(1, len(parts)))
+    def is_of_a_mask(name: str) -> bool:
+        place, slash, own = name.rpartition(".")[0].rpartition("/")
+        found = _OF_A_MASK.fullmatch(own)
+        return found is not None and f"{place}{slash}{found[1]}" in stems
 
-    return set(filter(is_mask, names))
+    return {name for folder in folders for name in below[folder]} | set(filter(is_of_a_mask, names))
+
+
+def _within(folder: str, other: str) -> bool:
+    return folder.startswith(f"{other}/")

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from common.data.words import SPLITS, of_masks, split_of, split_of_word, words
+from common.data.words import SPLITS, class_key, of_masks, split_of, split_of_word, words
 
 Folders = tuple[str, ...]
 Splits = Mapping[str, tuple[str, str]]  # a folder: the split that it is, and a word beside that tells images apart
@@ -52,10 +52,11 @@ def tree_of(names: Iterable[str]) -> Tree:
 
 
 def without_wrappers(folders: Mapping[str, Folders], keep: Collection[str] = ()) -> dict[str, Folders]:
-    """Names and the folders below the ones that all of them lie in, as far as these are not called as in `keep`."""
+    """Names and the folders below the ones that all of them lie in, as far as these are not classes as in `keep`."""
+    keep = {*map(class_key, keep)}
     while folders and all(folders.values()):
         tops = {below[0] for below in folders.values()}
-        if len(tops) > 1 or not tops.isdisjoint(keep):
+        if len(tops) > 1 or not keep.isdisjoint(map(class_key, tops)):
             break
         folders = {name: below[1:] for name, below in folders.items()}
     return dict(folders)
