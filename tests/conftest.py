@@ -13,11 +13,16 @@ from pathlib import Path
 # Before torch: there are as many processes as cores, and threads that wait for one another on busy cores take minutes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import numpy as np
 import pytest
 import warm
 from filelock import FileLock
 from warm import Outcome
+
+# How long an example takes says nothing on a machine that others use, too.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 HOME = Path(__file__).resolve().parent.parent
 REAL_DATA = HOME.parent / "shared" / "data"

@@ -153,6 +153,7 @@ def test_a_table_a_split(tmp_path, names):
         write(tmp_path / names[1], digits(10), test, names=["label", *PIXELS]),
     )
     assert same(found.train, train, digits(30)) and same(found.held, test, digits(10)) and not found.left_out
+    assert f"images from {names[0]}, {names[1]}, labels from column label" in found.understood
 
 
 def test_of_kaggles_digits_the_test_images_have_no_labels_and_are_left_out(tmp_path):

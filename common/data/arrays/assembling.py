@@ -111,4 +111,6 @@ def _named(chosen: Sequence[Chosen], with_labels: bool) -> list[str]:
         return []
     if chosen[0].classes:
         return [f"each array is a class ({titles(images)})"]
-    return [f"images from {titles(images)}" + (f", labels from {titles(labels)}" if labels else "")]
+    called = {one.title for one in labels}  # as one column of several tables
+    of_labels = called.pop() if len(called) == 1 else titles(labels)
+    return [f"images from {titles(images)}" + (f", labels from {of_labels}" if labels else "")]
