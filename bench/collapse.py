@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from common.console import counted
 from common.data.reading import Reading
 from common.data.registry import load
 from common.options import Parser
@@ -52,7 +53,7 @@ def main() -> int:
         )
     for count in (1, 10, 30):
         copies = [chance.choice(chance.integers(0, len(real.held_out), count), SAMPLES) for _ in range(10)]
-        show(f"{count} image(s) in {SAMPLES} copies", [watch.compare(real.held_out[one]) for one in copies])
+        show(f"{counted(count, 'image')} in {SAMPLES} copies", [watch.compare(real.held_out[one]) for one in copies])
     for run in arguments.runs:
         rows = [row for row in read_log(run) if "collapsed" in row]
         said = "said to collapse" if any(row["collapsed"] for row in rows) else "healthy"

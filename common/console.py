@@ -30,6 +30,11 @@ def let_go_of_closed_streams() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def counted(number: int, noun: str) -> str:
+    """1 image or 1,234 images"""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def clock(seconds: float) -> str:
     """1:05 or 2:03:04"""
     minutes, seconds = divmod(round(seconds), 60)

@@ -1,5 +1,9 @@
 """What may end a program, each kind with its exit code."""
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
 
 class Refusal(Exception):
     """Ends the program with one line on standard error and `code` as exit status."""
@@ -43,6 +47,18 @@ class Stopped(BaseException):
     def __init__(self, message: str, code: int):
         super().__init__(message)
         self.code = code
+
+
+@contextlib.contextmanager
+def refusing(asked: str, name: str) -> Iterator[None]:
+    """Whatever a library raises over the file `name` becomes a DataError that begins with `asked`."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:  # as varied as the damage
+        kind = PurePosixPath(name).suffix.lower()
+        raise DataError(f"{asked}: {name} is not a readable {kind} ({first_line(error)}); replace it") from error
 
 
 def first_line(error: BaseException) -> str:

@@ -699,7 +699,7 @@ def test_text_files_among_the_images_are_passed_over_and_said(tmp_path, capsys):
     write_pictures(tmp_path / "set", 5)
     (tmp_path / "set" / "readme.txt").write_text("hello")
     assert len(load(str(tmp_path / "set")).images) == 4
-    assert "passed over 1 file(s) that are not images (readme.txt)" in capsys.readouterr().err
+    assert "passed over 1 file beside the images (readme.txt)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("damage", [b"not an image", None])
@@ -712,7 +712,7 @@ def test_a_broken_image_is_named_and_can_be_left_out(tmp_path, capsys, damage):
     assert not list((tmp_path / "cache").glob("decoded/*"))
     read = load(str(tmp_path / "set"), skip_broken=True)
     assert len(read.images) + len(read.held_out) == 7
-    assert "left out 1 image(s) that cannot be read (0003.png)" in capsys.readouterr().err
+    assert "left out 1 image that cannot be read (0003.png)" in capsys.readouterr().err
 
 
 def test_a_signal_while_decoding_is_not_taken_for_a_broken_image(tmp_path, monkeypatch):

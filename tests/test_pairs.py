@@ -103,10 +103,10 @@ def test_what_has_no_partner_and_what_lies_elsewhere_is_counted_and_named(tree, 
     found = load(dataset)
     assert len(found.images) + len(found.held_out) == 3
     assert [line.removeprefix(f"{dataset}: ") for line in capsys.readouterr().err.splitlines()] == [
-        "left out 3 image(s) in A/ without one of that name in B/ (A/0000.png, ...)",
-        "left out 1 image(s) in B/ without one of that name in A/ (B/other.png)",
-        "left out 3 image(s) in neither A/ nor B/ (notes/0000.png, ...)",
-        "passed over 1 file(s) that are not images (A/readme.txt)",
+        "left out 3 images in A/ without one of that name in B/ (A/0000.png, ...)",
+        "left out 1 image in B/ without one of that name in A/ (B/other.png)",
+        "left out 3 images in neither A/ nor B/ (notes/0000.png, ...)",
+        "passed over 1 file beside the images (A/readme.txt)",
     ]
 
 
@@ -123,7 +123,7 @@ def test_more_than_two_folders_that_could_be_sides_are_refused_until_they_are_na
     with pytest.raises(DataError, match="images/ and labels/ or images/ and masks/; --pairs-from images labels or"):
         load(dataset)
     assert load(dataset, folders=["images", "masks"]).sides == ("images/", "masks/")
-    assert "3 image(s) in neither images/ nor masks/ (labels/0000.png, ...)" in capsys.readouterr().err
+    assert "3 images in neither images/ nor masks/ (labels/0000.png, ...)" in capsys.readouterr().err
 
 
 def test_folders_of_any_name_are_sides_when_they_are_named(tree, monkeypatch):
@@ -157,19 +157,19 @@ def test_the_folders_of_one_split_can_be_named(tree, capsys):
     dataset = tree({"train/A": 5, "train/B": 5, "test/A": 2, "test/B": 2})
     found = load(dataset, folders=["train/A", "train/B"])
     assert len(found.images) + len(found.held_out) == 5
-    assert "left out 4 image(s) in neither train/A/ nor train/B/ (test/A/0000.png, ...)" in capsys.readouterr().err
+    assert "left out 4 images in neither train/A/ nor train/B/ (test/A/0000.png, ...)" in capsys.readouterr().err
 
 
 def test_val_is_held_out_before_test_which_is_then_said_to_be_left_out(tree, capsys):
     dataset = tree({f"{split}/{side}": n for split, n in (("train", 4), ("val", 2), ("test", 3)) for side in "AB"})
     assert len(load(dataset).held_out) == 2
-    assert "left out 3 pair(s) in test/, for val/ is held out (test/A/0000.png, ...)" in capsys.readouterr().err
+    assert "left out 3 pairs in test/, for val/ is held out (test/A/0000.png, ...)" in capsys.readouterr().err
 
 
 def test_a_split_with_one_side_only_holds_no_pairs(tree, capsys):
     found = load(tree({"train/A": 10, "train/B": 10, "test/A": 4}))
     assert (len(found.images), len(found.held_out)) == (9, 1)
-    assert "left out 4 image(s) in A/ without one of that name in B/" in capsys.readouterr().err
+    assert "left out 4 images in A/ without one of that name in B/" in capsys.readouterr().err
 
 
 def test_a_share_of_the_pairs_is_held_out_as_told(tree):
@@ -184,7 +184,7 @@ def test_a_broken_side_takes_its_pair_with_it(tree, capsys):
         load(dataset)
     found = load(dataset, reading=Reading(image_size=32, skip_broken=True))
     assert len(found.images) + len(found.held_out) == 4
-    assert "left out 1 image(s) that cannot be read (B/0003.png)" in capsys.readouterr().err
+    assert "left out 1 image that cannot be read (B/0003.png)" in capsys.readouterr().err
 
 
 def test_gray_masks_of_coloured_photographs_have_as_many_channels(tree):

@@ -53,7 +53,7 @@ def test_a_repository_of_shards_is_read_in_order_with_its_test_split_held_out(tm
     assert np.array_equal(read.images[:, 0], images) and np.array_equal(read.held_out[:, 0], test)
     assert read.labels.tolist() == [0, 1, 2] * 20 and read.held_out_labels.tolist() == [0, 1, 2] * 3
     assert read.classes == tuple(NAMES)
-    assert "left out 12 image(s) of validation" in capsys.readouterr().err
+    assert "left out 12 images of validation" in capsys.readouterr().err
 
 
 def test_a_set_saved_to_disk_is_the_same_as_its_parquet_files(tmp_path):
@@ -132,7 +132,7 @@ def test_a_split_that_is_neither_training_nor_test_is_left_out_and_said(tmp_path
     for split in ("train", "test", "extra"):
         write_parquet(tmp_path / "data" / f"{split}-00000-of-00001.parquet", table_of(digits(30)))
     assert len(load(tmp_path).images) == 30
-    assert "left out 1 file(s) of no split (data/extra-00000-of-00001.parquet)" in capsys.readouterr().err
+    assert "left out 1 file of no split (data/extra-00000-of-00001.parquet)" in capsys.readouterr().err
 
 
 def test_what_datasets_keeps_of_its_own_work_is_no_shard(tmp_path):
@@ -235,7 +235,7 @@ def test_a_test_split_without_labels_is_left_out_and_the_validation_split_held_o
     write_parquet(tmp_path / "test.parquet", table_of(digits(6, seed=2), [-1] * 6))
     read = load(tmp_path)
     assert (len(read.images), len(read.held_out)) == (30, 9)
-    assert "left out 6 image(s) of test, which has no classes" in capsys.readouterr().err
+    assert "left out 6 images of test, which has no classes" in capsys.readouterr().err
     assert any("validation is held out" in said for said in read.understood)
 
 
@@ -243,7 +243,7 @@ def test_rows_without_a_label_are_left_out_counted_and_named(tmp_path, capsys):
     write_parquet(tmp_path / "a.parquet", table_of(digits(30), [0, 1, -1] * 10))
     assert load(tmp_path / "a.parquet").classes == ("zero", "one")
     said = capsys.readouterr().err
-    assert "left out 10 image(s) of no class" in said and "(a.parquet row " in said
+    assert "left out 10 images of no class" in said and "(a.parquet row " in said
 
 
 def test_labels_beyond_their_names_are_refused(tmp_path):
@@ -356,7 +356,7 @@ def test_a_missing_and_a_damaged_image_are_named_or_left_out(tmp_path, capsys):
         load(tmp_path / "a.parquet")
     read = load(tmp_path / "a.parquet", skip_broken=True)
     assert len(read.images) + len(read.held_out) == 28
-    assert "left out 2 image(s) that cannot be read (a.parquet row 3" in capsys.readouterr().err
+    assert "left out 2 images that cannot be read (a.parquet row 3" in capsys.readouterr().err
 
 
 def write_with_files_beside(folder, pixels):
@@ -415,7 +415,7 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path, write, damaged, said):
     file = tmp_path / "train-00001-of-00002.parquet"
     file.write_bytes(damaged(file.read_bytes()))
     with pytest.raises(
-        DataError, match=rf"train-00001-of-00002\.parquet is damaged, .*({said}).*; replace it$"
+        DataError, match=rf"train-00001-of-00002\.parquet is not a readable .parquet .*({said}).*; replace it$"
     ) as error:
         load(tmp_path)
     assert "\n" not in str(error.value)
@@ -453,7 +453,7 @@ def test_damage_within_a_file_leaves_the_rows_before_it(tmp_path, capsys):
     assert "\n" not in str(error.value)
     read = load(tmp_path / "a.parquet", skip_broken=True)
     assert len(read.images) + len(read.held_out) == 20
-    assert "left out 40 image(s) that cannot be read (a.parquet row 20" in capsys.readouterr().err
+    assert "left out 40 images that cannot be read (a.parquet row 20" in capsys.readouterr().err
 
 
 # --- large files

@@ -213,9 +213,7 @@ def test_a_table_of_something_else_is_refused_with_its_columns(tmp_path):
     path = write(
         tmp_path / "set.csv", np.random.default_rng(0).random((30, 4)), names=["width", "height", "age", "name"]
     )
-    with pytest.raises(
-        DataError, match=r"set\.csv has 4 column\(s\) \(width, height, age, name\), which are no images"
-    ):
+    with pytest.raises(DataError, match=r"set\.csv has 4 columns \(width, height, age, name\), which are no images"):
         read(path)
 
 
@@ -243,7 +241,7 @@ def test_a_damaged_row_is_named_or_left_out(tmp_path, monkeypatch, damage, said)
     assert f"set.csv cannot be read (line 21: {said})" in str(refusal.value) and "--skip-broken" in str(refusal.value)
     found = read(path, skip_broken=True)
     assert same(found.train, np.delete(images, 19, 0), np.delete(digits(30), 19))
-    assert found.left_out == ("left out 1 broken row(s) of set.csv (line 21)",)
+    assert found.left_out == ("left out 1 broken row of set.csv (line 21)",)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from common.console import say
+from common.console import counted, say
 from common.data.reading import Reading
 from common.errors import DataError
 
@@ -98,7 +98,7 @@ def held_by_pixels(name: str, images: Iterable[np.ndarray], reading: Reading) ->
     digests = [hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest() for image in images]
     total = len(digests)
     if total < 2:
-        raise DataError(f"--dataset {name}: holds {total} image(s); a GAN needs many, at least 2")
+        raise DataError(f"--dataset {name}: holds {counted(total, 'image')}; a GAN needs many, at least 2")
     wanted = reading.wanted(total)
     _, group, sizes = np.unique(np.array(digests), return_inverse=True, return_counts=True)
     before = np.cumsum(sizes) - sizes  # images in the groups with smaller digests

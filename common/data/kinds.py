@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from common.console import counted
 from common.data.arrays import arrays
 from common.data.dataset import Found
 from common.data.named import celeba, cifar, idx
@@ -96,7 +97,7 @@ def _read_tree(asked: str, listed: Listing, reading: Reading) -> Found:
             found = kind.read(asked, {name: listed.place(name) for name in chosen}, reading)
             return replace(found, left_out=(*found.left_out, *_beside(kind, others, images), *listed.left_out))
     if not images:
-        held = [f"{len(those):,} {kind.several} ({those[0]}): {kind.advice}" for kind, those in unread.items()]
+        held = [f"{counted(len(those), kind.title)} ({those[0]}): {kind.advice}" for kind, those in unread.items()]
         raise DataError(f"{asked}: no images found; {f'it holds {held[0]}' if held else _contents(names)}")
     return read_folder(asked, listed, reading)
 
@@ -105,7 +106,7 @@ def _beside(kind: Kind, others: list[str], images: list[str]) -> list[str]:
     """What is said of images and of other kinds of data beside the files that are the set."""
     data = {name for other in (*BESIDE_FEW_IMAGES, *ALONE) if other != kind for name in other.among(others)}
     where = f"beside {kind.title}"
-    return [left_out_of(those, where, what) for those, what in ((images, "image(s)"), (data, "file(s)")) if those]
+    return [left_out_of(those, where, what) for those, what in ((images, "image"), (data, "file")) if those]
 
 
 def _contents(names: list[str]) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.console import say
+from common.console import counted, say
 from common.data.arrays.arrays import images_in
 from common.data.arrays.stored import SUFFIXES as ARRAYS
 from common.data.pairing.inputs import Inputs
@@ -51,8 +51,8 @@ def load_pictures(
         if len(names) < len(there):
             say(f"{path}: {len(names):,} of {len(there):,} images lie on the side that is translated ({names[0]}, ...)")
     if not names:
-        advice = "; ".join(f"{kind.several}: {kind.advice}" for kind in unread) or "it holds none"
-        raise DataError(f"{path}: no images that are read; {advice}")
+        held = [f"{counted(len(those), kind.title)}: {kind.advice}" for kind, those in unread.items()]
+        raise DataError(f"{path}: no images that are read; {'; '.join(held) or 'it holds none'}")
     survey, images = Survey(turned=False), np.empty((len(names), size, size, channels), np.uint8)
     for name in names:
         _attempt(path, found, name, partial(survey.look, name))

@@ -2,6 +2,7 @@
 
 import functools
 
+from common.console import counted
 from common.errors import BadArgument
 
 import torch
@@ -25,7 +26,8 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise BadArgument(f"--device {name}: this machine has no CUDA device that torch can use; try --device cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise BadArgument(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA device(s), from cuda:0")
+        there = counted(torch.cuda.device_count(), "CUDA device")
+        raise BadArgument(f"--device {name}: this machine has {there}, from cuda:0")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise BadArgument(f"--device {name}: this machine has no Apple GPU that torch can use; try --device cpu")
     return device

@@ -10,7 +10,7 @@ import os
 import re
 import time
 
-from common.console import say
+from common.console import counted, say
 from common.machine.cores import MOST_THREADS, allowed, quota
 from common.machine.load import Load, Reading, room
 
@@ -101,14 +101,10 @@ def adapt(asked: int | str | None, load: Load, program: str) -> None:
         register_module_forward_pre_hook(look)
 
 
-def counted(threads: int) -> str:
-    return f"{threads} thread{'s' * (threads != 1)}"
-
-
 def given_up(before: int, now: int) -> str:
     """What is said of it."""
     return (
-        f"too few cores are free: {counted(now)} in place of {before}, until there are more"
+        f"too few cores are free: {counted(now, 'thread')} in place of {before}, until there are more"
         f" (--threads {before} keeps {before})"
     )
 

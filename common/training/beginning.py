@@ -2,7 +2,7 @@
 
 import shlex
 
-from common.console import SAME_LINE, clock, facts
+from common.console import SAME_LINE, clock, counted, facts
 from common.data.loading import in_words
 from common.runs.names import LATEST
 from common.training.preparation import Prepared
@@ -17,7 +17,7 @@ def introduction(run: Prepared) -> list[str]:
     parts, data, progress = run.parts, run.parts.data, run.parts.progress
     path, plan = parts.folder.path, progress.plan
     how = f"goes on after epoch {plan.epochs_as_text(progress.step)}" if progress.step else "begins"
-    length = f"{plan.epochs:,} epoch{'s' * (plan.epochs > 1)} (times through the training images),"
+    length = f"{counted(plan.epochs, 'epoch')} (times through the training images),"
     length += f" {plan.steps * plan.batch_size:,} images in all"
     if parts.settings.time_limit is not None:
         length += f"; this start ends after {clock(parts.settings.time_limit)} (--time-limit)"

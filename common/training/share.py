@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common.console import say
-from common.nn.threads import Threads, counted, given_up
+from common.console import counted, say
+from common.nn.threads import Threads, given_up
 from common.training.progress import Progress
 
 KEPT = 1000  # changes; of a longer history the newest
@@ -29,13 +29,13 @@ class Share:
     @property
     def in_words(self) -> str:
         most = self._threads.most
-        return counted(self.number) + f" (of {most}: too few cores are free)" * (self.number < most)
+        return counted(self.number, "thread") + f" (of {most}: too few cores are free)" * (self.number < most)
 
     def begin(self) -> None:
         """Notes and says a number that is not that of the start before."""
         if self._before not in (None, self.number):
             self._note()
-            say(f"{self._path}: goes on with {counted(self.number)} in place of {self._before}")
+            say(f"{self._path}: goes on with {counted(self.number, 'thread')} in place of {self._before}")
 
     def look(self) -> bool:
         """Between two steps; whether the number has changed. When threads are first given up, that is said."""

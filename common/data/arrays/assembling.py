@@ -6,12 +6,12 @@ from pathlib import PurePosixPath
 
 from common.data.arrays.labels import NotClasses, class_values, numbered
 from common.data.arrays.roles import Chosen, titles
-from common.data.arrays.stored import Stored, refusing
+from common.data.arrays.stored import Stored
 from common.data.arrays.views import View, to_images
 from common.data.dataset import Found, Part
 from common.data.reading import Reading
 from common.data.trees.classes import HELD
-from common.errors import DataError
+from common.errors import DataError, refusing
 
 import numpy as np
 

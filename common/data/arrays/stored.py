@@ -1,6 +1,5 @@
 """The arrays in a file, .npz, .npy or .mat: their names, types and shapes at once, their values when asked for."""
 
-import contextlib
 import math
 import zipfile
 from collections.abc import Callable, Iterator
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from common.errors import DataError, first_line
+from common.errors import refusing
 from common.storage.platforms import memory
 
 import numpy as np
@@ -61,18 +60,6 @@ def stored_in(asked: str, name: str, path: Path) -> list[Stored]:
     kind = PurePosixPath(name).suffix.lower()
     with refusing(asked, name):
         return {".npz": _in_npz, ".npy": _in_npy, ".mat": _in_mat}[kind](name, path)
-
-
-@contextlib.contextmanager
-def refusing(asked: str, name: str) -> Iterator[None]:
-    """What reading the file `name` raises because it is damaged becomes a DataError that begins with `asked`."""
-    try:
-        yield
-    except DataError:
-        raise
-    except Exception as error:  # zipfile's, zlib's, NumPy's and SciPy's own
-        kind = PurePosixPath(name).suffix.lower()
-        raise DataError(f"{asked}: {name} is not a readable {kind} of plain arrays ({first_line(error)})") from error
 
 
 def must_fit(size: int) -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from common.data.arrays.levels import FEW_BITS, Levels, extremes
 from common.data.arrays.shapes import Arrangement, arrangement, is_interleaved, over_white
-from common.data.arrays.stored import Stored, must_fit, refusing
+from common.data.arrays.stored import Stored, must_fit
 from common.data.reading import Reading
-from common.errors import DataError
+from common.errors import DataError, refusing
 
 import numpy as np
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from common.console import counted
 from common.data.dataset import Found
 from common.data.named import download
 from common.data.reading import Reading
@@ -66,7 +67,7 @@ def read_tree(asked: str, listed: Listing, reading: Reading) -> Found:
     }
     left_out = [left_out_of(names, where) for where, names in beside.items() if names]
     absent = split_of.keys() - by_stem.keys()
-    left_out += [f"{lists[0]} lists {len(absent):,} image(s) that are not there ({min(absent)})"] if absent else []
+    left_out += [f"{lists[0]} lists {counted(len(absent), 'image')} not there ({min(absent)})"] if absent else []
     return read_images(asked, listed, Layout(splits["train"], splits[held], left_out=tuple(left_out)), reading)
 
 

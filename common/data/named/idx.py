@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from common.console import counted
 from common.data.cache import cache_folder, write_to_cache
 from common.data.dataset import Found, Part
 from common.data.reading import Reading
@@ -90,7 +91,8 @@ def read_files(asked: str, files: Mapping[str, Path], reading: Reading, classes:
     held = next((split for split in HELD if split in splits), None)
     parts = [_read_part(asked, files, names, split) for split in ("train", held) if split]
     left_out = [
-        f"left out {len(_read_part(asked, files, names, split).images):,} image(s) in {names[split, 'images'].name}"
+        f"left out {counted(len(_read_part(asked, files, names, split).images), 'image')}"
+        f" in {names[split, 'images'].name}"
         for split in HELD
         if split in splits and split != held
     ]

@@ -104,7 +104,7 @@ def _chosen(
         raise DataError(f"{asked}: has pairs in {titles[split]}/ but none in train/; put those to train on there")
     held = next((split for split in HELD if split in splits), None)
     left_out = [
-        left_out_of(splits[split], f"in {titles[split]}/, for {titles[held]}/ is held out", "pair(s)")
+        left_out_of(splits[split], f"in {titles[split]}/, for {titles[held]}/ is held out", "pair")
         for split in HELD
         if split in splits and split != held
     ]

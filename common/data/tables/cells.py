@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common.data.tables.columns import FEW, Batches, Column, Table, in_one_line
+from common.data.tables.columns import FEW, Batches, Column, Table
 from common.data.trees.listing import LARGEST_FILE, read
+from common.errors import first_line
 
 _ROW = " row "
 
@@ -51,7 +52,7 @@ class Cells:
             content, path = (*(array[row - self._start].as_py() for array in self._rows), None)[:2]
             return content, path
         except Exception as error:  # as varied as the damage
-            damage = ValueError(in_one_line(error))
+            damage = ValueError(first_line(error))
             self._damage[table], self._open = (row, damage), ""
             raise damage from error
 

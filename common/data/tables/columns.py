@@ -1,13 +1,12 @@
 """Parquet and Arrow files: their columns, read a batch of rows at a time."""
 
-import contextlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from common.errors import DataError
+from common.errors import refusing
 
 if TYPE_CHECKING:
     import pyarrow as pa  # imported where it is used: a refusal is quick
@@ -125,20 +124,3 @@ def open_table(asked: str, name: str, path: Path) -> Table:
         if head.startswith(b"PARE"):
             raise ValueError("it is encrypted")
         return (Parquet if head.startswith(b"PAR1") else Arrow)(path)
-
-
-@contextlib.contextmanager
-def refusing(asked: str, name: str) -> Iterator[None]:
-    """What pyarrow raises for a damaged file becomes a DataError that begins with `asked`."""
-    try:
-        yield
-    except DataError:
-        raise
-    except Exception as error:  # as varied as the damage
-        reason = in_one_line(error)
-        raise DataError(f"{asked}: {name} is damaged, or not what its name says ({reason}); replace it") from error
-
-
-def in_one_line(error: Exception) -> str:
-    """What pyarrow says, often in several."""
-    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -7,14 +7,14 @@ from pathlib import Path
 from common.data.dataset import Found
 from common.data.reading import Reading
 from common.data.tables.cells import Cells, beside
-from common.data.tables.columns import FEW, Column, Table, open_table, refusing
+from common.data.tables.columns import FEW, Column, Table, open_table
 from common.data.tables.features import Features, features_of, in_words, kind_of
 from common.data.tables.pixels import read_pixels
 from common.data.tables.shards import shards_of
 from common.data.tables.table_layout import Split, Value, layout_of_tables
 from common.data.trees.folders import read_images
 from common.data.trees.listing import Listing
-from common.errors import DataError
+from common.errors import DataError, refusing
 from common.storage.platforms import memory
 
 BYTES_A_ROW = 500  # of memory, for the name and the class of an image

@@ -8,10 +8,10 @@ from common.data.arrays.stored import Stored
 from common.data.arrays.views import View, to_images
 from common.data.dataset import Found, Part
 from common.data.reading import Reading
-from common.data.tables.columns import Column, Table, refusing
+from common.data.tables.columns import Column, Table
 from common.data.tables.table_layout import Split
 from common.data.trees.layout import Layout
-from common.errors import DataError
+from common.errors import DataError, refusing
 
 import numpy as np
 

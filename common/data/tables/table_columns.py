@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from common.console import counted
 from common.data.arrays.roles import LABELS
 from common.data.arrays.shapes import MANY, square_of
 from common.data.words import words
@@ -137,6 +138,6 @@ def _otherwise(rows: Sequence[Sequence[str]], names: tuple[str, ...] | None) -> 
     cells = names or tuple(rows[0])
     shown = ", ".join(cells[:SHOWN]) + ", ..." * (len(cells) > SHOWN)
     return (
-        f"has {len(rows[0]):,} column(s) ({shown}), which are no images: there must be one for each pixel of a square,"
-        " and may be one called label"
+        f"has {counted(len(rows[0]), 'column')} ({shown}), which are no images:"
+        " there must be one for each pixel of a square, and may be one called label"
     )

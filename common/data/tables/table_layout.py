@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from common.console import counted
 from common.data.arrays.labels import MANY
 from common.data.tables.cells import cell_name
 from common.data.tables.columns import Table
@@ -44,14 +45,14 @@ def layout_of_tables(
     train = splits["train"]
     title_of, said = _classes(asked, train.values, features)
     understood = [*features.understood, *filter(None, [said])]
-    left_out = [f"left out {len(outside):,} file(s) of no split ({outside[0]})"] if outside else []
+    left_out = [f"left out {counted(len(outside), 'file')} of no split ({outside[0]})"] if outside else []
     left_out += filter(None, (missing_shards(list(part.tables)) for part in splits.values()))
     used, kept = [train], [_kept(train, title_of, left_out)]
     for part in (splits[split] for split in HELD if split in splits):
         if len(used) > 1:
-            left_out.append(f"left out {len(part.values):,} image(s) of {part.title}")
+            left_out.append(f"left out {counted(len(part.values), 'image')} of {part.title}")
         elif title_of and not any(value in title_of for value in part.values):
-            left_out.append(f"left out {len(part.values):,} image(s) of {part.title}, which has no classes")
+            left_out.append(f"left out {counted(len(part.values), 'image')} of {part.title}, which has no classes")
         else:
             used.append(part)
             kept.append(_kept(part, title_of, left_out))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from common.console import counted
 from common.data.arrays.assembling import assemble
 from common.data.arrays.roles import Chosen, in_order
 from common.data.arrays.stored import Stored, stored_in
@@ -104,7 +105,8 @@ def _kept(rows: Rows, title: str) -> dict[str, np.ndarray]:
     if columns.ignored:
         said["understood"].append(f"columns not used: {', '.join(map(columns.title, columns.ignored))}")
     if rows.left_out:
-        said["left_out"].append(f"left out {len(rows.left_out):,} broken row(s) of {title} (line {rows.left_out[0]:,})")
+        broken = f"{counted(len(rows.left_out), 'broken row')} of {title} (line {rows.left_out[0]:,})"
+        said["left_out"].append(f"left out {broken}")
     label = "" if columns.label is None else f"column {columns.title(columns.label)}"
     return {**found, "about": np.array(json.dumps({"label": label, "said": said}))}
 

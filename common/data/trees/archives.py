@@ -7,7 +7,8 @@ import stat
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -141,8 +142,8 @@ def _inside(path: Path, name: str) -> str:
     return "/".join(part for part in parts if part not in ("", "."))
 
 
-def _left_out(names: list[str], what: str) -> tuple[str, ...]:
-    return (left_out_of(names, "in the archive", what),) if names else ()
+def _left_out(others: Mapping[str, list[str]]) -> tuple[str, ...]:
+    return tuple(left_out_of(names, "in the archive", what) for what, names in others.items() if names)
 
 
 def _zip(path: Path) -> Archive:
@@ -168,7 +169,7 @@ def _zip(path: Path) -> Archive:
             )
         entries[name] = entry
     files = {name: f"{entry.file_size} {entry.CRC}" for name, entry in entries.items()}
-    return Archive(files, lambda name: archive.open(entries[name]), _left_out(links, "link(s)"))
+    return Archive(files, lambda name: archive.open(entries[name]), _left_out({"link": links}))
 
 
 def _tar(path: Path, plain: Path) -> Archive:
@@ -184,7 +185,7 @@ def _tar(path: Path, plain: Path) -> Archive:
             raise tarfile.ReadError("cut short or damaged")
     except Exception as error:
         raise _damaged(path, "tar", error) from error
-    entries, links = {}, []
+    entries, others = {}, defaultdict(list)
     for member in members:
         name = _inside(path, member.name)
         if member.isdir() or is_nothing(name.split("/")):
@@ -192,8 +193,8 @@ def _tar(path: Path, plain: Path) -> Archive:
         if member.isreg() or member.islnk():  # what has two names is under the second a link to the first
             entries[name] = member
         else:
-            links.append(name)
+            others["link" if member.issym() else "special file"].append(name)
     whole = path.stat()  # a tar has no checksums
     about = f"{whole.st_size} {whole.st_mtime_ns}"
     files = {name: f"{member.size} {member.mtime} {about}" for name, member in entries.items()}
-    return Archive(files, lambda name: archive.extractfile(entries[name]), _left_out(links, "link(s) or device(s)"))
+    return Archive(files, lambda name: archive.extractfile(entries[name]), _left_out(others))

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
+from common.console import counted
 from common.data.reading import VERSION
 from common.data.trees.folder_classes import Told, told_by_folders
 from common.data.trees.label_files import Said, read_label_files
@@ -150,7 +151,8 @@ def _splits_in_words(tree: Tree, splitting: Said | None, train: _Split, held: _S
     elif any(title.lower() not in ("train", "val", "test") for title in tree.titles.values()):
         understood.append(f"trained on is {train.title}" + (f", held out is {held.title}" if held else ""))
     if len(tree.homes) > 1:
-        understood.append(f"the splits are those in {tree.homes[0]}/ and in {len(tree.homes) - 1:,} more folder(s)")
+        more = counted(len(tree.homes) - 1, "more folder")
+        understood.append(f"the splits are those in {tree.homes[0]}/ and in {more}")
     return understood
 
 

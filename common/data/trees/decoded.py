@@ -13,7 +13,7 @@ from common.data.dataset import held_by_pixels
 from common.data.reading import Reading
 from common.data.scaling import same_shape, target_size
 from common.data.trees.decoding import Form, with_picture
-from common.data.trees.layout import Layout
+from common.data.trees.layout import Layout, left_out_of
 from common.data.trees.survey import Survey
 from common.errors import DataError
 from common.storage.platforms import reserve_room
@@ -139,9 +139,9 @@ class Decoder:
             raw.unlink()
         if not kept["train"]:
             raise DataError(f"{self.asked}: none of its {len(splits['train']):,} training images can be read")
-        broken = [f"left out {len(self._broken):,} image(s) that cannot be read ({name})" for name in self._broken]
+        left_out = [left_out_of(self._broken, "that cannot be read")] if self._broken else []
         doubts = [one.doubt(n) for n, depths in zip(self._counts, form.depths, strict=False) for one in depths.values()]
-        said = {"understood": [*self._understood, *filter(None, doubts)], "left_out": broken[:1]}
+        said = {"understood": [*self._understood, *filter(None, doubts)], "left_out": left_out}
         write_whole(staging / "complete.json", [json.dumps(kept | said).encode()])
 
     def _write_raw(self, raw: Path, names: list[str], form: Form) -> list[str]:

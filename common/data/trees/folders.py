@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from common.console import counted
 from common.data.cache import cache_folder
 from common.data.dataset import Found, Part
 from common.data.reading import Reading
@@ -29,10 +30,10 @@ def read_folder(asked: str, listed: Listing, reading: Reading) -> Found:
 def passed_over(listed: Listing, used: Iterable[str] = ()) -> tuple[str, ...]:
     """What is said of what a folder or archive holds beside the images that are read and other files that are used."""
     unread = listed.unread()
-    said = [f"{left_out_of(names, 'that are not read', kind.several)}: {kind.advice}" for kind, names in unread.items()]
+    said = [f"{left_out_of(names, 'not read', kind.title)}: {kind.advice}" for kind, names in unread.items()]
     others = sorted(set(listed.files).difference(listed.images(), used, *unread.values()))
     if others:
-        said.append(f"passed over {len(others):,} file(s) that are not images ({others[0]})")
+        said.append(f"passed over {counted(len(others), 'file')} beside the images ({others[0]})")
     return (*said, *listed.left_out)
 
 

@@ -42,10 +42,6 @@ class Foreign:
     package: str | None = None
     register: str | None = None
 
-    @property
-    def several(self) -> str:
-        return f"{self.title}(s)"
-
 
 RAW = ".dng .cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .orf .rw2 .raf .pef .srw .x3f .3fr .iiq .erf .kdc .mef .mos .rwl"
 FOREIGN = (

@@ -100,7 +100,7 @@ def _understand(asked: str, file: str, rows: Rows, images: Images, said: Said, s
         return None
     said.files.append(file)
     if absent := [row[column] for row, ones in zip(cells, found, strict=True) if not ones]:
-        said.left_out.append(left_out_of(absent, f"of {file}, whose images are not there", "row(s)"))
+        said.left_out.append(left_out_of(absent, f"of {file}, for images that are not there", "row"))
     cells = [row for row, ones in zip(cells, found, strict=True) if ones]
     names = [ones[0] for ones in found if ones]
     others = [place for place in range(len(cells[0])) if place != column]

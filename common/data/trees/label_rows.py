@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
+from common.console import counted
 from common.errors import first_line
 
 TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".json")
@@ -60,7 +61,7 @@ def _of_table(text: str, separators: str) -> Rows:
             if width > MOST_COLUMNS:
                 return Rows([])
             if len(row) != width:
-                raise ValueError(f"its line {reader.line_num} has {len(row)} column(s) and its first {width}")
+                raise ValueError(f"its line {reader.line_num} has {counted(len(row), 'column')} and its first {width}")
             cells.append([cell.strip() for cell in row])
     except csv.Error as error:
         raise ValueError(f"its line {reader.line_num}: {error}") from error

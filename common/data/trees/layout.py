@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from common.console import counted
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -32,7 +34,7 @@ class Layout:
     left_out: tuple[str, ...] = ()
 
 
-def left_out_of(names: Iterable[str], where: str, what: str = "image(s)") -> str:
-    """How it is said that these are left out: `left out 12 image(s) in val/ (val/1.png, ...)`."""
+def left_out_of(names: Iterable[str], where: str, what: str = "image") -> str:
+    """How it is said that these are left out: `left out 12 images in val/ (val/1.png, ...)`."""
     names = sorted(names)
-    return f"left out {len(names):,} {what} {where} ({names[0]}{', ...' * (len(names) > 1)})"
+    return f"left out {counted(len(names), what)} {where} ({names[0]}{', ...' * (len(names) > 1)})"

@@ -28,7 +28,7 @@ def sifted(listed: Listing) -> tuple[list[str], list[str]]:
     left_out = [left_out_of(of, f"in {folder}/, copies of others") for folder, of in sorted(copies.items())]
     gone = {name for of in copies.values() for name in of}
     masks = _masks(names, below) - gone
-    left_out += [left_out_of(masks, "that are masks of others")] if masks else []
+    left_out += [left_out_of(masks, "as masks of others")] if masks else []
     return [name for name in names if name not in gone and name not in masks], left_out
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from common.console import counted
 from common.data.arrays.levels import FEW_BITS, Levels, extremes
 from common.data.trees.decoding import Depths, upright, upright_size
 from common.data.trees.depth import deep
@@ -62,7 +63,8 @@ class Survey:
             depths[kind] = Levels.of(TYPES[kind], low, high) if low <= high else Levels(0, 1)  # nothing is opaque
         if self._coarse and depths["whole"].high != (1 << 16) - 1:
             raise ValueError(
-                f"{len(self._coarse):,} image(s) have colours of 16 bits that use few of these ({self._coarse[0]});"
+                f"the colours of {counted(len(self._coarse), 'image')} have 16 bits and use few of these"
+                f" ({self._coarse[0]});"
                 " save them as PNG of 16 bits, of which all can be read"
             )
         if len(depths) > 1:  # among deeper ones, those of 8 bits stay as they are
@@ -74,5 +76,5 @@ class Survey:
         said = [levels.understood for levels in self.depths().values() if levels.understood]
         if self._with_frames:
             count, first = len(self._with_frames), self._with_frames[0]
-            said.append(f"of {count:,} image(s) that have several frames the first is taken ({first})")
+            said.append(f"of {counted(count, 'image')} with several frames the first is taken ({first})")
         return said
