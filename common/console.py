@@ -30,9 +30,15 @@ def let_go_of_closed_streams() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def counted(number: int, noun: str) -> str:
-    """1 image or 1,234 images"""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+def printable(text: str) -> str:
+    """A name with what is not UTF-8 in it written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def counted(number: float, noun: str) -> str:
+    """1 image, 1,234 images or 1.25 epochs"""
+    told = f"{number:,}" if isinstance(number, int) else f"{number:.4g}"
+    return f"{told} {noun}{'s' * (told != '1')}"
 
 
 def clock(seconds: float) -> str:

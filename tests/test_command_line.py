@@ -96,6 +96,13 @@ def test_pix2pix_has_no_use_for_some_options(start, folder, option):
     refused(start("pix2pix", *GOOD, folder, "--dataset", "digits", *option), 2, option[0])
 
 
+@pytest.mark.parametrize("place", ["folder", "--dataset", "--data-root"])
+def test_a_name_that_is_not_utf8_is_refused(start, folder, place):
+    name = os.fsdecode(b"caf\xe9")
+    line = {"folder": (name, "--dataset", "digits"), "--dataset": (folder, place, name)}
+    refused(start("gan", *GOOD, *line.get(place, (folder, place, name))), 2, "caf\\udce9: is not in UTF-8; rename it")
+
+
 def test_cuda_without_cuda(start, folder, monkeypatch):
     import torch
 

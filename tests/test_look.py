@@ -1,10 +1,12 @@
 """look.py, and what every start says of its data."""
 
 import io
+import os
 
 from common.data.dataset import Dataset
 from common.data.loading import in_words
 from common.pictures.contact import MOST_ROWS, contact_sheet, shown_classes
+from common.pictures.sheets import lettering
 
 import numpy as np
 import pytest
@@ -111,3 +113,16 @@ def test_of_many_classes_some_have_a_row_and_all_images_of_a_class_are_told_apar
     heights = [np.flatnonzero((picture == brightness).sum(1) > 100) for brightness in (40, 90, 160)]
     assert all(len(rows) for rows in heights)
     assert heights[0].max() < heights[1].min() and heights[1].max() < heights[2].min()
+
+
+def test_a_class_whose_name_is_not_utf8_has_it_with_escapes(tool, tmp_path):
+    write_pictures(tmp_path / "pets" / "cat", 10)
+    write_pictures(tmp_path / "pets" / os.fsdecode(b"k\xe4fer"), 10, seed=1)
+    done = tool("look", "pets")
+    assert "2 classes (cat, k\\udce4fer)" in done.out and Image.open("out/look/pets.png").format == "PNG"
+
+
+def test_heads_are_read_whole_above_few_images():
+    few, many = made(20, held=1), made(20, held=3)
+    widths = [Image.open(io.BytesIO(contact_sheet(data))).width for data in (few, many)]
+    assert widths[0] > 124 + 2 * 12 + lettering(17).getlength("held out: 1") and widths[0] <= widths[1]

@@ -118,6 +118,18 @@ def test_every_script_trains_on_twelve_images(start, tmp_path, few, script):
     assert record_of(tmp_path / "run")["settings"]["batch_size"] == 8
 
 
+def test_what_too_few_held_out_images_cannot_say_the_training_images_do(start, tool, tmp_path, few):
+    done = start(*line_of("gan", tmp_path / "run", few(40), "--epochs", 1))
+    folder = tmp_path / "run"
+    assert f"python evaluate.py {folder} --split train\n" in done.out
+    refused = tool("evaluate", folder)
+    said = "4 held-out images to score by, and at least 10 are needed; evaluate.py --split train takes those trained on"
+    assert refused.code == 3 and said in refused.err
+    scored = tool("evaluate", folder, "--split", "train")
+    assert scored.code == 0 and "36 train images" in scored.out
+    assert "--split" not in tool("evaluate", folder, "--samples", 4, "--split", "train").err
+
+
 def test_a_resumed_run_on_few_images_ends_with_the_same_bytes(start, tmp_path, few, monkeypatch):
     whole, halved = (line_of("wgan", tmp_path / name, few(12), "--epochs", 110) for name in ("whole", "halved"))
     assert start(*whole).code == 0

@@ -539,7 +539,7 @@ def test_a_run_ends_with_a_summary_and_the_lines_that_go_on_from_it(shell, tmp_p
     folder = tmp_path / "a b"
     first = shell("gan", *line, folder, *DIGITS, "--epochs", 1)
     title, *facts = first.out.splitlines()
-    assert title.startswith(f"{folder}: finished, 1 epochs, 1,600 images in 0:0") and title.endswith("images/s)")
+    assert title.startswith(f"{folder}: finished, 1 epoch, 1,600 images in 0:0") and title.endswith("images/s)")
     assert facts == [
         f"  last grid  '{folder}/samples/epoch-0001.png'",
         f"  film       '{folder}/samples.gif'",

@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import replace
 
-from common.console import say
+from common.console import printable, say
 from common.data.dataset import Dataset, hold_out
 from common.data.kinds import read_path
 from common.data.named.download import Missing
@@ -54,7 +54,7 @@ def load(dataset: str | None, reading: Reading = AS_IT_IS) -> Dataset:
     found = fitted(SETS[name].read(name, reading) if name in SETS else read_path(name, reading), reading)
     # Named once all is read: earlier versions called these classes 0 to 9, and their runs go on.
     data = hold_out(name, found, reading)
-    return replace(data, classes=NAMES_OF_CLASSES.get(name, data.classes))
+    return replace(data, classes=NAMES_OF_CLASSES.get(name, tuple(map(printable, data.classes))))
 
 
 def _refuse_unknown(name: str) -> None:

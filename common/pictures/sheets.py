@@ -1,11 +1,14 @@
 """Pictures in columns and rows with captions."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from common.pictures.files import png
 
 from PIL import Image, ImageDraw, ImageFont
+
+WIDEST = 200  # pixels of a column in which no picture is wider
 
 
 def lettering(points: int) -> ImageFont.FreeTypeFont:
@@ -22,7 +25,9 @@ def sheet(heads: Sequence[Sequence[str]], rows: Sequence[tuple[str, Sequence[tup
     """
     big, small, margin, left = lettering(17), lettering(13), 12, 124
     pictures = [[cell if not isinstance(cell, str) else None for cell, _ in cells] for _, cells in rows]
-    widths = [max([p.width for p in column if p], default=200) for column in zip(*pictures, strict=True)]
+    widths = [max([p.width for p in column if p], default=WIDEST) for column in zip(*pictures, strict=True)]
+    wanted = [min(WIDEST, math.ceil(big.getlength(head[0]))) for head in heads]
+    widths = [max(both) for both in zip(widths, wanted, strict=True)]
     heights = [max([p.height for p in row if p], default=40) + 22 for row in pictures]
     places = [left + sum(widths[:i]) + i * margin for i in range(len(widths))]
     top = margin + 30 + 18 * (max(map(len, heads)) - 1)

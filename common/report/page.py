@@ -138,5 +138,5 @@ def page(runs: Sequence[Run], title: str) -> bytes:
             script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             written=time.strftime("%Y-%m-%d %H:%M", time.localtime(now)),
         )
-        .encode()
+        .encode("utf-8", "backslashreplace")
     )

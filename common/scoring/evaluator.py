@@ -1,18 +1,18 @@
 """Scores of a generator that makes images from noise."""
 
 from common import sampling
+from common.console import counted
 from common.data.dataset import Dataset
 from common.errors import DataError
 from common.scoring.distances import compare_features, density_coverage, kl_divergence
 from common.scoring.features import features_of
-from common.scoring.subsets import SAMPLES, some_of, split_of
+from common.scoring.subsets import FEWEST, SAMPLES, some_of, split_of
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 MODES_SAMPLES = 26_000  # for stacked-mnist, as papers do
-FEWEST = 10  # images, for neighbourhoods of five
 
 
 def _shares(classes: Tensor | np.ndarray, count: int) -> np.ndarray:
@@ -39,10 +39,9 @@ class Evaluator:
         other, _ = sets["train" if split == "held-out" else "held-out"]
         self.count = samples or min(len(images), SAMPLES)
         if min(len(images), self.count) < FEWEST:
-            raise DataError(
-                f"{real.name}: {min(len(images), self.count)} images are too few to score by, at least {FEWEST}"
-                f" are needed"
-            )
+            few = counted(min(len(images), self.count), "held-out image" if split == "held-out" else "training image")
+            hint = "; evaluate.py --split train takes those trained on" * (len(images) < FEWEST <= len(other))
+            raise DataError(f"{real.name}: {few} to score by, and at least {FEWEST} are needed{hint}")
         self._real, self._features = real, features_of(real, features, data_root, device)
         chosen = some_of(len(images), self.count)
         self._read, _ = self._features.read(images[chosen])

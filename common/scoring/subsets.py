@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 SAMPLES = 10_000
+FEWEST = 10  # for neighbourhoods of five
 
 
 def some_of(count: int, most: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 import contextlib
 import shlex
 
-from common.console import SAME_LINE, clock, facts
+from common.console import SAME_LINE, clock, counted, facts
 from common.pictures.films import gif
 from common.pictures.plots import curves
 from common.runs.finding import neighbours
@@ -11,6 +11,7 @@ from common.runs.folder import frames
 from common.runs.names import AXES, FILM, GENERATOR, NO_CURVES, PLOT
 from common.runs.weights import sealed_weights
 from common.scoring.columns import format_score, shown, title_of
+from common.scoring.subsets import FEWEST
 from common.training.parts import Parts
 
 NOT_DRAWN = (*NO_CURVES, "kernel", "density", "class_kl", "smallest_class", "worst_class_coverage")  # in losses.png
@@ -44,7 +45,7 @@ def sum_up(parts: Parts, end: str, is_finished: bool) -> None:
     """What came of this start and how to go on from it, on standard output."""
     path, progress = parts.folder.path, parts.progress
     title = (
-        f"{path}: {end}, {progress.epochs:.4g} epochs, {progress.images:,} images in {clock(progress.seconds)}"
+        f"{path}: {end}, {counted(progress.epochs, 'epoch')}, {progress.images:,} images in {clock(progress.seconds)}"
         f" ({progress.images_per_second:,.0f} images/s)"
     )
     lines = facts(title, {**_results(parts), **_ways_on(parts, is_finished)})
@@ -70,8 +71,9 @@ def _ways_on(parts: Parts, is_finished: bool) -> dict[str, str]:
     path = parts.folder.path
     here, beside = (shlex.quote(str(folder)) for folder in (path, path.parent))
     translates = "x" in parts.networks.sampled.takes
+    too_few = len(parts.data.held_out) < FEWEST
     return {
-        "score it": f"python evaluate.py {here}",
+        "score it": f"python evaluate.py {here}" + " --split train" * (too_few and not translates),
         **({"compare it": f"python compare.py {beside}"} if neighbours(path) else {}),
         "sample it": f"python sample.py {here} {'--input photos/ results/' if translates else '64 grid.png'}",
         "go on": SAME_LINE[parts.settings.fresh] + " with more --epochs or --images" * is_finished,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from common.console import say
+from common.console import counted, say
 from common.data.registry import NAMES, canonical
 from common.errors import Diverged, Done, FolderError
 from common.options import FREE, Settings
@@ -66,7 +66,7 @@ def end_if_finished(folder: RunFolder, files: CheckpointFiles, record: Mapping[s
         return
     amiss = _amiss(folder, files)
     if amiss is None:
-        path, how = folder.path, record["message"] or f"{plan.epochs} epochs"
+        path, how = folder.path, record["message"] or counted(plan.epochs, "epoch")
         raise Done(f"{path}: finished already, {how}; samples are in {path / SAMPLES}")
     if amiss == GENERATOR:  # the others are said where they are read
         say(f"{folder.path / amiss}: missing or damaged; rebuilt from the checkpoint")
