@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from common.console import guarded
+from common.errors import BadArgument, FolderError
 from common.options import Parser, Settings, add_options, name_or_path
 
 OF_THE_DATA = ("data_root", "image_size", "fit", "held_out", "skip_broken")
@@ -36,7 +37,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def kind_of(argv: list[str]) -> type[Settings]:
-    """The Settings of the script that the line names, or those that all share. Raises FolderError."""
+    """The Settings of the script that the line names, or those that all share. Raises BadArgument."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--script")
     script = early.parse_known_args(argv)[0].script
@@ -45,7 +46,10 @@ def kind_of(argv: list[str]) -> type[Settings]:
 
     from common.models import settings_of
 
-    return settings_of({"script": script.removesuffix(".py")})
+    try:
+        return settings_of({"script": script.removesuffix(".py")})
+    except FolderError as error:
+        raise BadArgument(f"--script {error}") from error
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -15,9 +15,8 @@ SAME_LINE = {False: "the same line", True: "the same line without --fresh"}  # g
 
 def say(message: object) -> None:
     """One line on standard error, whatever is in a file's name."""
-    line = str(message).replace("\r", "\\r").replace("\n", "\\n")
     with contextlib.suppress(OSError, ValueError):  # a closed terminal must not end a run that can still be saved
-        print(line, file=sys.stderr, flush=True)
+        print(one_line(str(message)), file=sys.stderr, flush=True)
 
 
 def let_go_of_closed_streams() -> None:
@@ -30,9 +29,9 @@ def let_go_of_closed_streams() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def printable(text: str) -> str:
-    """A name with what is not UTF-8 in it written as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def one_line(text: str) -> str:
+    """A name with ends of lines, and what is not UTF-8, written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\r", "\\r").replace("\n", "\\n")
 
 
 def counted(number: float, noun: str) -> str:

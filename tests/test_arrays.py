@@ -399,7 +399,9 @@ def test_a_cell_array_of_matlab_holds_labels(read):
 
 
 @pytest.mark.parametrize(
-    "shape", [(30, 500), (30, 2, 8, 8, 3), (30,), (), (0, 8, 8), (64, 64, 3)], ids=lambda shape: str(len(shape))
+    "shape",
+    [(30, 500), (30, 2, 8, 8, 3), (30,), (), (0, 8, 8), (64, 64, 3), (256, 1100, 10), (30, 8, 40, 3), (30, 2, 8, 8)],
+    ids=lambda shape: str(len(shape)),
 )
 def test_shapes_that_are_no_images_are_refused_with_what_there_is(read, shape):
     array = np.zeros(shape, np.uint8)
@@ -489,7 +491,7 @@ def test_objects_are_refused_and_named(read):
 
 def test_equal_images_are_refused(tmp_path):
     np.savez(tmp_path / "set.npz", images=np.zeros((9, 8, 8), np.uint8))
-    with pytest.raises(DataError, match="all the same"):
+    with pytest.raises(DataError, match="all come out the same"):
         load(tmp_path / "set.npz")
 
 

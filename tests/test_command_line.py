@@ -103,6 +103,14 @@ def test_a_name_that_is_not_utf8_is_refused(start, folder, place):
     refused(start("gan", *GOOD, *line.get(place, (folder, place, name))), 2, "caf\\udce9: is not in UTF-8; rename it")
 
 
+def test_the_home_folder_may_be_written_as_a_tilde(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert options.name_or_path("~/photos") == str(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~").mkdir()
+    assert options.name_or_path("~") == "~" and options.name_or_path("a~") == "a~"
+
+
 def test_cuda_without_cuda(start, folder, monkeypatch):
     import torch
 

@@ -702,12 +702,15 @@ def test_text_files_among_the_images_are_passed_over_and_said(tmp_path, capsys):
     assert "passed over 1 file beside the images (readme.txt)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("damage", [b"not an image", None])
-def test_a_broken_image_is_named_and_can_be_left_out(tmp_path, capsys, damage):
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [(b"not an image", "it is damaged, or not an image"), (None, "image file is truncated.*")],
+)
+def test_a_broken_image_is_named_and_can_be_left_out(tmp_path, capsys, damage, reason):
     write_pictures(tmp_path / "set", 8)
     file = tmp_path / "set" / "0003.png"
     file.write_bytes(damage or file.read_bytes()[:200])
-    with pytest.raises(DataError, match=r"cannot read the image 0003\.png.*--skip-broken"):
+    with pytest.raises(DataError, match=rf"cannot read the image 0003\.png \({reason}\); .*--skip-broken"):
         load(str(tmp_path / "set"))
     assert not list((tmp_path / "cache").glob("decoded/*"))
     read = load(str(tmp_path / "set"), skip_broken=True)

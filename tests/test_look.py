@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 
 from common.data.dataset import Dataset
 from common.data.loading import in_words
@@ -61,6 +62,30 @@ def test_a_share_of_a_set_that_has_test_images_is_not_held_out_and_that_is_said(
     assert "  held out are the set's own images: --held-out changes nothing" in done.out.splitlines()
 
 
+def test_held_out_images_that_are_also_trained_on_are_counted(tool, tmp_path):
+    write_pictures(tmp_path / "pets" / "train", 20)
+    write_pictures(tmp_path / "pets" / "test", 4, seed=1)
+    shutil.copy("pets/train/0003.png", "pets/test/again.png")
+    done = tool("look", "pets")
+    assert "  1 of 5 held-out images are also trained on: scores are too good" in done.out.splitlines()
+
+
+def test_classes_of_which_nothing_is_held_out_are_named(tool, tmp_path):
+    for seed, (name, count) in enumerate({"cat": 19, "dog": 20, "one": 1}.items()):
+        write_pictures(tmp_path / "pets" / name, count, seed=seed)
+    rows = {row[0]: row[1:] for row in map(str.split, tool("look", "pets").out.splitlines()) if len(row) == 3}
+    without = [name for name in ("cat", "dog", "one") if rows[name][1] == "0"]
+    assert "one" in without, "a seed that holds out the only image of a class shows nothing"
+    said = f"  of {len(without)} of 3 classes nothing is held out ({', '.join(without)})"
+    assert said in tool("look", "pets").out.splitlines()
+
+
+def test_a_class_is_said_on_one_line(tool, tmp_path):
+    write_pictures(tmp_path / "pets" / "new\nline", 10)
+    write_pictures(tmp_path / "pets" / "old", 10, seed=1)
+    assert "2 classes (new\\nline, old)" in tool("look", "pets").out
+
+
 def test_it_says_what_it_understood_and_writes_a_row_a_class(tool, tmp_path):
     write_pictures(tmp_path / "pets" / "train", 40, (30, 20), classes=("cat", "dog"))
     write_pictures(tmp_path / "pets" / "test", 6, (30, 20), classes=("cat", "dog"), seed=1)
@@ -90,7 +115,7 @@ def test_it_reads_what_a_script_trains_on(tool, start, tmp_path):
 def test_a_script_says_how_its_pairs_are_made(tool, tmp_path):
     done = tool("look", "digits", "--script", "pix2pix", "--direction", "BtoA")
     assert "179 held-out pairs, images into edges, 32x32 in gray" in done.out
-    assert tool("look", "digits", "--script", "nothing").code == 5
+    assert tool("look", "digits", "--script", "nothing").code == 2
     assert tool("look", "digits", "--direction", "BtoA").code == 2, "only pix2pix.py has directions"
 
 
@@ -113,6 +138,11 @@ def test_of_many_classes_some_have_a_row_and_all_images_of_a_class_are_told_apar
     heights = [np.flatnonzero((picture == brightness).sum(1) > 100) for brightness in (40, 90, 160)]
     assert all(len(rows) for rows in heights)
     assert heights[0].max() < heights[1].min() and heights[1].max() < heights[2].min()
+
+
+def test_one_image_is_no_set(tool, tmp_path):
+    write_pictures(tmp_path / "pets", 3)
+    assert "0000.png: is one image; give the folder that it and the others are in" in tool("look", "pets/0000.png").err
 
 
 def test_a_class_whose_name_is_not_utf8_has_it_with_escapes(tool, tmp_path):

@@ -113,8 +113,55 @@ def test_what_has_no_partner_and_what_lies_elsewhere_is_counted_and_named(tree, 
 def test_folders_without_a_common_name_are_refused_with_one_of_each(tree):
     dataset = tree({"trainA": 3, "trainB": 3})
     for file in (dataset / "trainB").iterdir():
-        file.rename(file.with_name(f"x{file.name}"))
-    with pytest.raises(DataError, match=r"trainA/0000.png and trainB/x0000.png; the two of a pair need the same name"):
+        file.rename(file.with_name(f"{'xyz'[int(file.stem)]}.png"))
+    with pytest.raises(DataError, match=r"trainA/0000.png and trainB/x.png; the two of a pair need the same name"):
+        load(dataset)
+
+
+@pytest.mark.parametrize(
+    ("A", "B", "said"),
+    [
+        ("{}.png", "{}_mask.png", ", without `_mask`"),
+        ("photo_{}.png", "sketch_{}.png", ", without `photo_`, `sketch_`"),
+        ("{}_in.png", "out-{}.png", ", without `_in`, `out-`"),
+        ("IMG_{}.png", "img_{}.png", ", without `IMG_`, `img_`"),
+        ("{}.png", "{:05}.png", ", by numbers or without regard to capitals"),
+        ("Face{}a.png", "face{:03}A.png", ", without `Face`, `a`, `face`, `A`"),
+    ],
+)
+def test_what_all_names_of_a_side_share_may_differ_where_then_all_match(tree, A, B, said):
+    dataset = tree({"A": 13, "B": 12})
+    expected = {}
+    for side, form in (("A", A), ("B", B)):
+        for i, file in enumerate(sorted((dataset / side).iterdir())):
+            file = file.rename(file.with_name(form.format(i + 8)))
+            expected[side, i] = square(file)
+    found, understood = pairs_of(dataset)
+    assert len(found) == 12 and said in understood[0]
+    for image in found:
+        assert any(np.array_equal(image, np.concatenate([expected["A", i], expected["B", i]])) for i in range(12))
+
+
+def pairs_of(dataset):
+    """All pairs of a folder, (N, 2C, H, W), and what was understood."""
+    found = load(dataset)
+    return np.concatenate([found.images, found.held_out]), found.understood
+
+
+@pytest.mark.parametrize(
+    ("A", "B"),
+    [
+        (["a_10", "a_11", "a_12"], ["b_20", "b_21", "b_22"]),  # the digit that all share is of the number
+        (["a_1", "a_2", "a_3"], ["b_1", "b_2", "b_4"]),  # not all match
+        (["x1", "X01", "x2"], ["y1", "y2", "y3"]),  # two would be called alike
+    ],
+)
+def test_names_that_match_in_part_are_not_guessed_at(tree, A, B):
+    dataset = tree({"A": 3, "B": 3})
+    for side, names in (("A", A), ("B", B)):
+        for file, name in zip(sorted((dataset / side).iterdir()), names, strict=True):
+            file.rename(file.with_name(f"{name}.png"))
+    with pytest.raises(DataError, match="the two of a pair need the same name"):
         load(dataset)
 
 

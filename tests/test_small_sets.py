@@ -67,7 +67,7 @@ def test_a_batch_that_the_line_asks_for_is_never_another(start, tmp_path, few):
     assert refused.code == 3 and "--batch-size 12 is larger than the 11 training images" in refused.err
     assert "give --batch-size 11 or less" in refused.err and not (tmp_path / "run").exists()
     alone = start(*line_of("gan", tmp_path / "run", few(2)))
-    assert alone.code == 3 and "larger than the 1 training images; use a larger set" in alone.err
+    assert alone.code == 3 and "there is one training image, and a GAN needs many; use a larger set" in alone.err
 
 
 # --- what is due

@@ -94,6 +94,11 @@ def pets(train="train", test="test"):
         ("train/train", "train/test"),
         ("archive (1)/train_1", "archive (1)/eval"),
         ("trainval", "test"),
+        ("Trainingsdaten", "Testdaten"),
+        ("Trainingsbilder", "Validierung"),
+        ("entrainement", "test"),
+        ("entrenamiento", "prueba"),
+        ("treino", "teste"),
     ],
 )
 def test_splits_are_found_whatever_they_are_called_and_wrapped_in(plant, train, test):
@@ -315,7 +320,20 @@ def test_folders_called_by_numbers_are_classes(plant, titles):
 def test_folders_below_a_class_are_said_to_be_none(plant):
     found = layout(plant({f"{one}/{year}": 2 for one in ("cat", "dog") for year in (2019, 2020)}))
     assert found.classes == ("cat", "dog")
-    assert found.understood == ("cat/2019/0000.png is of the class cat; the folder 2019/ in it says nothing",)
+    said = "the folder 2019/ in it says nothing; where such are the classes, give cat/ itself"
+    assert found.understood == (f"cat/2019/0000.png is of the class cat; {said}",)
+
+
+def test_folders_that_may_hold_the_same_images_twice_are_no_classes(plant):
+    images = {"images/images/dürer": 4, "images/images/goya": 4, "resized/resized": 8}
+    with pytest.raises(DataError, match="images/ and resized/ may hold the same images twice; give one of them"):
+        layout(plant(images))
+
+
+def test_labels_of_images_in_such_folders_are_read_all_the_same(plant):
+    names = [f"{folder}/{i:04d}.png" for folder in ("images", "photos") for i in range(4)]
+    rows = [(name, ("cat", "dog")[i % 2]) for i, name in enumerate(names)]
+    assert layout(plant({"images": 4, "photos": 4}, {"labels.csv": table(rows)})).classes == ("cat", "dog")
 
 
 def test_runs_of_version_1_keep_a_single_folder_as_their_class(plant):
@@ -375,6 +393,18 @@ def test_masks_beside_images_are_left_out(plant, images, masks):
     found = layout(plant(images))
     assert found.left_out[0].startswith(f"left out {masks} images as masks of others")
     assert not [name for name in (*found.train, *found.held) if re.search("mask|Seg|seg", name)]
+
+
+def test_masks_and_copies_beside_the_jpeg_of_the_same_name_are_left_out(plant):
+    both = [f"{i}.{suffix}" for i in range(20) for suffix in ("jpg", "png")]
+    found = layout(plant({"cat": both[:-1], "dog": [f"{i}.jpg" for i in range(5)]}))
+    assert counts(found) == ({"cat": 20, "dog": 5}, {})
+    assert found.left_out == ("left out 19 images as masks or copies of the JPEG of the same name (cat/0.png, ...)",)
+
+
+def test_images_of_which_some_have_the_same_name_are_all_trained_on(plant):
+    some = [f"{i}.jpg" for i in range(10)] + [f"{i}.png" for i in range(5, 15)]
+    assert len(layout(plant({".": some})).train) == 20
 
 
 def test_masks_alone_and_classes_that_are_called_so_are_images(plant):
@@ -546,6 +576,39 @@ def test_celebas_files_say_splits_and_no_classes(plant):
         "the splits are those of list_eval_partition.csv",
         "list_attr_celeba.csv gives no classes: its columns Bald to Young give none or several to an image",
     )
+
+
+def test_vocs_lists_of_what_shows_a_cat_give_no_classes(plant):
+    rows = {"train": NAMES[:8], "val": NAMES[8:]}
+    files = {f"ImageSets/Main/{split}.txt": "\n".join(name[:-4] for name in names) for split, names in rows.items()}
+    for word in ("cat", "dog"):
+        for split, names in rows.items():
+            said = [f"{name[:-4]} {(1, -1)[(i + len(word)) % 2]:>2}" for i, name in enumerate(names)]
+            files[f"ImageSets/Main/{word}_{split}.txt"] = "\n".join(said)
+    found = layout(plant({"JPEGImages": NAMES}, files))
+    assert found.classes == () and (len(found.train), len(found.held)) == (8, len(NAMES) - 8)
+    said = "ImageSets/Main/cat_train.txt gives no classes: 1 and -1 say which images show one thing"
+    assert said in found.understood
+
+
+@pytest.mark.parametrize("nothing", ["", "nan", "NaN"])
+def test_an_image_whose_label_is_empty_is_left_out(plant, nothing):
+    rows = [(name, nothing if i == 2 else ("cat", "dog")[i % 2]) for i, name in enumerate(NAMES)]
+    found = layout(plant({".": NAMES}, {"labels.csv": table(rows)}))
+    assert found.classes == ("cat", "dog") and len(found.train) == len(NAMES) - 1
+
+
+def test_labels_of_two_numbers_are_classes(plant):
+    rows = [(name, (1, -1)[i % 2]) for i, name in enumerate(NAMES)]
+    assert layout(plant({".": NAMES}, {"labels.csv": table(rows)})).classes == ("-1", "1")
+
+
+def test_numbers_name_images_whose_names_have_zeros_before_them(plant):
+    rows = [(i, ("cat", "dog")[i % 2]) for i in range(6)]
+    found = layout(plant({"train": 6}, {"labels.csv": table(rows, ("id", "label"))}))
+    assert found.class_of["train/0003.png"] == "dog" and counts(found)[0] == {"cat": 3, "dog": 3}
+    exactly = layout(plant({"train": ["3.png"]}, {"labels.csv": table([*rows, ("3", "dog")], ("id", "label"))}))
+    assert exactly.class_of["train/3.png"] == "dog" and "train/0003.png" not in exactly.class_of
 
 
 def test_images_that_are_not_named_and_rows_without_an_image_are_counted(plant):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common.console import counted, say
 from common.data.reading import Reading
@@ -73,6 +73,11 @@ def hold_out(name: str, found: Found, reading: Reading) -> Dataset:
         )
     elif reading.held_out is not None and found.own_split:
         understood += ("held out are the set's own images: --held-out changes nothing",)
+    own = found.held is not None and found.own_split
+    without = [] if own or test.labels is None else sorted({*range(len(classes))} - {*test.labels.tolist()})
+    if without:
+        some = ", ".join(classes[label] for label in without[:3]) + ", ..." * (len(without) > 3)
+        understood += (f"of {len(without):,} of {len(classes):,} classes nothing is held out ({some})",)
     digest = hashlib.sha256(repr((train.images.shape, classes)).encode())
     for start in range(0, len(train.images), 10_000):  # between two of which a signal is heard
         digest.update(np.ascontiguousarray(train.images[start : start + 10_000]))
@@ -90,12 +95,26 @@ def hold_out(name: str, found: Found, reading: Reading) -> Dataset:
     )
 
 
+def with_doubts(found: Found) -> Found:
+    """Says what is amiss with a set's own split: held-out images that are also trained on."""
+    if found.held is None or not found.own_split:
+        return found
+    known = {_digest(image) for image in found.train.images}
+    again = sum(_digest(image) in known for image in found.held.images)
+    said = f"{again:,} of {len(found.held.images):,} held-out images are also trained on: scores are too good"
+    return replace(found, understood=(*found.understood, said)) if again else found
+
+
+def _digest(image: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest()
+
+
 def held_by_pixels(name: str, images: Iterable[np.ndarray], reading: Reading) -> np.ndarray:
     """Which of the images, each (H, W, C), are held out, as many as `reading` says, by a hash of their pixels.
 
     Equal images stay on one side, so that nothing held out was trained on. Raises DataError.
     """
-    digests = [hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest() for image in images]
+    digests = [_digest(image) for image in images]
     total = len(digests)
     if total < 2:
         raise DataError(f"--dataset {name}: holds {counted(total, 'image')}; a GAN needs many, at least 2")
@@ -104,7 +123,10 @@ def held_by_pixels(name: str, images: Iterable[np.ndarray], reading: Reading) ->
     before = np.cumsum(sizes) - sizes  # images in the groups with smaller digests
     held = ((before < wanted) & (before + sizes < total))[group]  # something is left to train on
     if not held.any():
-        raise DataError(f"--dataset {name}: its {total} images are all the same")
+        raise DataError(
+            f"--dataset {name}: its {total} images all come out the same; transparency is laid over white, and values"
+            " of more than 8 bits are scaled by the range of all"
+        )
     return held
 
 

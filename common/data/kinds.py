@@ -16,6 +16,7 @@ from common.data.tables.parquet import read_parquet
 from common.data.trees.archives import SUFFIXES as ARCHIVES
 from common.data.trees.archives import is_archive
 from common.data.trees.folders import read_folder
+from common.data.trees.formats import told_by_name
 from common.data.trees.layout import left_out_of
 from common.data.trees.listing import Listing, listing
 from common.errors import DataError
@@ -75,6 +76,8 @@ def read_path(text: str, reading: Reading) -> Found:
     suffix = path.suffix.lower()
     if suffix in NOT_READ:
         raise DataError(f"{asked}: is {NOT_READ[suffix]}")
+    if told_by_name(path.name):
+        raise DataError(f"{asked}: is one image; give the folder that it and the others are in")
     raise DataError(f"{asked}: is none of what is read: {TAKEN}")
 
 

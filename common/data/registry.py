@@ -5,8 +5,8 @@ import os
 import re
 from dataclasses import replace
 
-from common.console import printable, say
-from common.data.dataset import Dataset, hold_out
+from common.console import one_line, say
+from common.data.dataset import Dataset, hold_out, with_doubts
 from common.data.kinds import read_path
 from common.data.named.download import Missing
 from common.data.named.sets import SETS
@@ -51,10 +51,10 @@ def load(dataset: str | None, reading: Reading = AS_IT_IS) -> Dataset:
     name = canonical(dataset)
     _refuse_unknown(name)
     _say_what_else(name)
-    found = fitted(SETS[name].read(name, reading) if name in SETS else read_path(name, reading), reading)
+    found = fitted(SETS[name].read(name, reading) if name in SETS else with_doubts(read_path(name, reading)), reading)
     # Named once all is read: earlier versions called these classes 0 to 9, and their runs go on.
     data = hold_out(name, found, reading)
-    return replace(data, classes=NAMES_OF_CLASSES.get(name, tuple(map(printable, data.classes))))
+    return replace(data, classes=NAMES_OF_CLASSES.get(name, tuple(map(one_line, data.classes))))
 
 
 def _refuse_unknown(name: str) -> None:

@@ -8,11 +8,19 @@ SPLITS = {
     **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing", "tst", "eval", "evaluation", "holdout", "heldout", "t10k"), "test"),
+    # German, French, Spanish, Portuguese
+    **dict.fromkeys(("trainings", "apprentissage", "entrainement", "entrenamiento", "treino", "treinamento"), "train"),
+    **dict.fromkeys(("validierung", "validierungs", "validacion", "validacao"), "val"),
+    **dict.fromkeys(("prueba", "pruebas", "teste", "testes"), "test"),
 }
 # What says nothing beside the name of a split.
 NEUTRAL = {"set", "sets", "data", "dataset", "file", "files", "folder", "split", "part", "all"}
 NEUTRAL |= {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "pics"}
-NEUTRAL |= {"original", "raw", "resized", "cropped"}
+NEUTRAL |= {"original", "raw", "resized", "cropped", "daten", "bilder"}
+# How else one picture is made, which is the same picture once more: images1024x1024 beside thumbnails128x128.
+MADE_AGAIN = {"thumbnail", "thumbnails", "thumb", "thumbs", "preview", "previews", "augmented", "segmented", "x"}
+MADE_AGAIN |= {"processed", "preprocessed", "aligned"}
+MADE_AGAIN |= {"color", "colour", "rgb", "gray", "grey", "grayscale", "greyscale"}
 # What the parts are called, beside a number, into which a set is cut; CUT whatever else is in their names.
 CUT = {"part", "shard", "chunk", "batch", "fold", "subset", "vol", "volume"}
 PARTS = NEUTRAL | CUT | {"dir"}
@@ -93,6 +101,12 @@ def of_masks(text: str) -> bool:
 def of_images(text: str) -> bool:
     """Whether a folder is called as one of images and nothing else: 'images', 'JPEGImages', 'Raw_Photos'."""
     return NEUTRAL.issuperset(set(words(text)) - {"jpeg", "jpg", "png", "rgb"})
+
+
+def of_any_images(text: str) -> bool:
+    """Whether a folder's name says of its images at most how they are made: 'images', 'Resized', 'grayscale_64x64'."""
+    plain = [word for word in words(text) if not word.isdecimal()]
+    return bool({*plain} - {"x"}) and all(word in NEUTRAL or word in MADE_AGAIN for word in plain)
 
 
 def _says_nothing(word: str) -> bool:

@@ -56,7 +56,7 @@ def halvings(shape: tuple[int, int, int]) -> int:
         side, times = side // 2, times + 1
     if height != width or times == 0 or not 4 <= side <= 7:
         raise UnfitSize(
-            f"this network cannot make images of {height}x{width} pixels, only 4, 5, 6 or 7 times a power of two;"
+            f"this network cannot make images of {height}x{width} pixels, only 4, 5, 6 or 7 times 2, 4, 8, ...;"
             " try --image-size 28, 32 or 64"
         )
     return times

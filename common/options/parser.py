@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from common.console import printable
 from common.errors import BadArgument
 from common.options.settings import Settings
 
@@ -32,8 +31,10 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
         for text in sys.argv[1:] if args is None else args:
-            if text != printable(text):  # what is written of it, in JSON or on a picture, would not be its name
-                raise BadArgument(f"{text}: is not in UTF-8; rename it")
+            try:
+                text.encode()
+            except UnicodeEncodeError:  # what is written of it, in JSON or on a picture, would not be its name
+                raise BadArgument(f"{text}: is not in UTF-8; rename it") from None
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:

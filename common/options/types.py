@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import re
 from collections.abc import Callable
 
@@ -67,6 +68,7 @@ def duration(text: str) -> float:
 
 
 def name_or_path(text: str) -> str:
+    """As it is; ~ is the home folder, also where no shell has seen to that, as in --dataset=~/photos."""
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError(f"must be a name or a path, not {text!r}")
-    return text
+    return text if os.path.lexists(text) else os.path.expanduser(text)

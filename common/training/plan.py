@@ -143,9 +143,11 @@ def make_plan(s: Settings, images: int, record: Mapping[str, Any] | None, longer
     """
     batches_per_epoch = images // s.batch_size
     if not batches_per_epoch:
+        if images == 1:
+            raise DataError("there is one training image, and a GAN needs many; use a larger set, or hold out fewer")
         raise DataError(
             f"--batch-size {s.batch_size} is larger than the {images} training images;"
-            f" {'use a larger set' if images < 2 else f'give --batch-size {images} or less'}"
+            f" give --batch-size {images} or less"
         )
 
     def epochs_of(images_shown: int) -> int:

@@ -91,7 +91,8 @@ def listed(arrays: Sequence[Stored]) -> str:
 def titles(arrays: Sequence[Stored]) -> str:
     """What to call these in a sentence: their names, or those of their files where the same names come in several."""
     named = [one.title for one in arrays]
-    named = named if len(set(named)) == len(named) else [PurePosixPath(one.file).name for one in arrays]
+    if len(set(named)) < len(named):
+        named = list(dict.fromkeys(PurePosixPath(one.file).name for one in arrays))
     return ", ".join(named[:4]) + (f" and {len(named) - 4} more" if len(named) > 4 else "")
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 CHANNELS = (1, 2, 3, 4)  # grey, grey and alpha, RGB, RGB and alpha
-MANY = 16  # values in a row that may be an image, at least
+CHANNELS_FIRST = (1, 3, 4)  # two that lie first are measurements, not grey and alpha
+LONGEST = 4  # times as long as wide: what is longer is no picture, as of USPS' array of (256, 1100, 10)
+MANY = 16  # pixels of a row that may be an image, at least
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def arrangement(shape: tuple[int, ...], count: int | None = None, by_columns: bo
     """
     if 0 in shape:
         return None
-    found = _possible(shape)
+    found = [one for one in _possible(shape) if max(one.height, one.width) <= LONGEST * min(one.height, one.width)]
     found.sort(key=lambda one: count is not None and one.count != count)
     if found and found[0].kept in ("ND", "DN"):
         return Arrangement(**{**vars(found[0]), "by_columns": by_columns})
@@ -92,8 +94,8 @@ def _possible(shape: tuple[int, ...]) -> list[Arrangement]:
     if len(shape) == 4:
         a, b, c, d = shape
         found = [Arrangement(a, b, c, d, "NHWC")] if d in CHANNELS else []
-        found += [Arrangement(a, c, d, b, "NCHW")] if b in CHANNELS else []
-        found += [Arrangement(d, a, b, c, "HWCN")] if c in CHANNELS else []
+        found += [Arrangement(a, c, d, b, "NCHW")] if b in CHANNELS_FIRST else []
+        found += [Arrangement(d, a, b, c, "HWCN")] if c in CHANNELS_FIRST else []
         return found
     return []
 
@@ -102,7 +104,7 @@ def square_of(values: int) -> tuple[int, int, int] | None:
     """Height, width and channels of so many values."""
     for channels in (1, 3):
         side = math.isqrt(values // channels)
-        if values >= MANY and channels * side * side == values:
+        if side * side >= MANY and channels * side * side == values:
             return side, side, channels
     return None
 

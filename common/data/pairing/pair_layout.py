@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from common.data.pairing.sides import Side, Sides, namesakes, pairs_from
 from common.data.trees.layout import Layout, left_out_of
 from common.data.trees.tree import Tree, tree_of
+from common.data.words import class_key
 from common.errors import DataError
 
 HELD = ("val", "test")  # the first that there is, as the pix2pix paper's authors translate val/; the other is left out
@@ -51,6 +52,7 @@ def two_folders(asked: str, sides: Sides) -> Layout:
     if not keyed[0].keys() & keyed[1].keys():  # as where each has wrappers of its own
         trees = [tree_of(sorted(side.names.values())) for side in (A, B)]
         keyed = [_by_key(side, tree) for side, tree in zip((A, B), trees, strict=True)]
+    keyed, besides = _without_what_all_share(*keyed)
     shared = keyed[0].keys() & keyed[1].keys()
     if not shared:
         raise DataError(
@@ -73,7 +75,7 @@ def two_folders(asked: str, sides: Sides) -> Layout:
         held,
         partner={name: partner[name] for name in (*train, *held)},
         sides=(A.title, B.title),
-        understood=(f"the two images of a pair have the same name in {A.title} and {B.title}",),
+        understood=(f"the two images of a pair have the same name in {A.title} and {B.title}{besides}",),
         left_out=tuple(left_out),
     )
 
@@ -93,6 +95,42 @@ def _by_key(side: Side, tree: Tree) -> dict[tuple[str, ...], str]:
         if rest in keys:
             found.setdefault(keys[rest], name)
     return found
+
+
+Keyed = dict[tuple[str, ...], str]
+
+
+def _without_what_all_share(A: Keyed, B: Keyed) -> tuple[Keyed, str]:
+    """Both sides by shorter names, where no name is on both and then all of one are: 7 of 7.png and of 007_mask.png.
+
+    Left out is what all names of a side begin or end with, capitals, and zeros before a number. And how that is said.
+    """
+    if A.keys() & B.keys() or len(A) < 2 or len(B) < 2:
+        return [A, B], ""
+    shared = [_shared([key[-1] for key in side]) for side in (A, B)]
+    short = [
+        {(*key[:-1], class_key(key[-1].removeprefix(begins).removesuffix(ends))): name for key, name in side.items()}
+        for side, (begins, ends) in zip((A, B), shared, strict=True)
+    ]
+    if [len(side) for side in short] != [len(A), len(B)] or not (
+        short[0].keys() <= short[1].keys() or short[1].keys() <= short[0].keys()
+    ):
+        return [A, B], ""
+    without = [f"`{part}`" for part in dict.fromkeys(part for parts in shared for part in parts if part)]
+    return short, f", without {', '.join(without)}" if without else ", by numbers or without regard to capitals"
+
+
+def _shared(stems: list[str]) -> tuple[str, str]:
+    """What all of these begin with and what they end with, without digits at the seam: `img_` of img_10 and img_11."""
+    begins = _beginning(stems).rstrip("0123456789")
+    ends = _beginning([stem[len(begins) :][::-1] for stem in stems])[::-1].lstrip("0123456789")
+    return begins, ends
+
+
+def _beginning(texts: list[str]) -> str:
+    """What all of these begin with."""
+    first, last = min(texts), max(texts)  # in whose order all others lie between
+    return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def _chosen(

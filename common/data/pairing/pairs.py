@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from common.data.dataset import Dataset, Found, hold_out
+from common.data.dataset import Dataset, Found, hold_out, with_doubts
 from common.data.kinds import read_path
 from common.data.pairing.pair_layout import side_by_side, two_folders
 from common.data.pairing.sides import find_sides, named_sides, namesakes
@@ -118,7 +118,8 @@ def load(dataset: str | None, pairing: Pairing, reading: Reading = AS_IT_IS) -> 
     except ValueError as error:
         raise BadArgument(f"--image-size {size}: {error}") from error
     if not pairing.is_made:
-        return hold_out(dataset, _read_pairs(dataset, pairing, replace(reading, image_size=size or SIZE)), reading)
+        found = _read_pairs(dataset, pairing, replace(reading, image_size=size or SIZE))
+        return hold_out(dataset, with_doubts(found), reading)
     doubts = _doubts(dataset, pairing.kind) if reading.version > 1 else ()
     found = load_images(dataset, reading)
     size = size or (32 if found.shape[1] <= 32 else 64)

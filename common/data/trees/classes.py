@@ -12,7 +12,7 @@ from common.data.trees.layout import Layout, left_out_of
 from common.data.trees.listing import Listing
 from common.data.trees.sifting import sifted
 from common.data.trees.tree import Tree, tree_of, without_wrappers
-from common.data.words import SPLITS, class_key, numbered_part
+from common.data.words import SPLITS, class_key, numbered_part, of_any_images
 from common.errors import DataError
 
 HELD = ("test", "val")  # the first that can be used; the other is left out
@@ -70,6 +70,8 @@ def layout_of(asked: str, names: list[str], label_files: LabelFiles = lambda sur
     parts, splitting = _parts(tree, sure, other)
     splits = {part: _Split(*of, *_classes(of[1], sure, folders, other)) for part, of in parts.items()}
     train = splits["train"]
+    if train.said_by is folders:
+        _refuse_the_same_twice(asked, sorted(set(train.class_of.values())))
     numbers = train.said_by is not folders and all(map(str.isdecimal, train.class_of.values()))
     classes = tuple(sorted(set(train.class_of.values()), key=int if numbers else None))
     held, left_out = _held(splits, classes)
@@ -163,6 +165,15 @@ def _refuse_without_train(asked: str, tree: Tree) -> None:
         hint = f", or call {title}/ otherwise if it is a class as {other}/ is" if other else ""
         raise DataError(
             f"{asked}: has {title}/ but no images in train/; put those to train on there, or give {title}/ itself{hint}"
+        )
+
+
+def _refuse_the_same_twice(asked: str, classes: list[str]) -> None:
+    """As images/ and resized/: these are no classes, and a held-out image might be trained on in another size."""
+    if len(classes) > 1 and all(map(of_any_images, classes)):
+        raise DataError(
+            f"{asked}: {classes[0]}/ and {classes[1]}/ may hold the same images twice; give one of them, or call them"
+            " as the classes that they are"
         )
 
 

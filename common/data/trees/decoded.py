@@ -184,9 +184,8 @@ class Decoder:
         except Exception as error:  # what Pillow and zipfile raise for damaged files is as varied as the damage
             trouble = error
         if not self._reading.skip_broken:
-            reason = str(trouble).replace("<_io.BytesIO object at ", "").split(" 0x")[0]
             raise DataError(
-                f"{self.asked}: cannot read the image {name} ({reason[:120]});"
+                f"{self.asked}: cannot read the image {name} ({str(trouble)[:120]});"
                 " repair or remove it, or leave such images out with --skip-broken"
             ) from trouble
         self._broken[name] = str(trouble)

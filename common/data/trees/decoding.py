@@ -61,9 +61,8 @@ def with_picture(name: str, content: bytes, work: "Callable[[Image], Any]") -> A
             picture = Image.open(io.BytesIO(content), formats=formats_for(suffix_of(name)))
         except UnidentifiedImageError:
             kind = foreign_of(content[:BEGINNING])
-            if kind is None:
-                raise
-            raise ValueError(f"is of the kind {kind.title}; {kind.advice}") from None
+            trouble = f"is of the kind {kind.title}; {kind.advice}" if kind else "it is damaged, or not an image"
+            raise ValueError(trouble) from None
         with picture:
             return work(picture)
 

@@ -49,7 +49,8 @@ def _of_train(folders: Mapping[str, Folders], keep: Collection[str]) -> Told:
     if len({below[name][1] for name in deeper}) > 1:
         name = min(deeper)
         first, second, *_ = below[name]
-        understood.append(f"{name} is of the class {first}; the folder {second}/ in it says nothing")
+        said = f"the folder {second}/ in it says nothing; where such are the classes, give {first}/ itself"
+        understood.append(f"{name} is of the class {first}; {said}")
     return Told(class_of, understood)
 
 

@@ -13,6 +13,7 @@ class Images:
     def __init__(self, names: list[str]):
         self.names = set(names)
         self._called: dict[str, list[str]] = defaultdict(list)  # by the last part of a name
+        self._numbered: dict[str, list[str]] = defaultdict(list)  # by the last part, of those that are a number
         self._inside: dict[tuple[str, str], list[str]] = defaultdict(list)  # by the last two
 
     def find(self, text: str, file: str) -> list[str]:
@@ -37,10 +38,13 @@ class Images:
         if not self._called:
             for name in self.names:
                 *own, called = folded(name).split("/")
-                self._called[stem_of(called)].append(name)
-                self._inside[own[-1] if own else "", stem_of(called)].append(name)
+                stem = stem_of(called)
+                self._called[stem].append(name)
+                if stem.isdecimal():
+                    self._numbered[stem.lstrip("0")].append(name)
+                self._inside[own[-1] if own else "", stem].append(name)
         if not above:
-            return self._called.get(last, [])
+            return self._called.get(last) or (self._numbered.get(last.lstrip("0"), []) if last.isdecimal() else [])
         alike = [*self._inside.get((above[-1], last), ()), *self._inside.get(("", last), ())]
         return [name for name in alike if _ends_alike(folded(name).split("/")[:-1], above)]
 

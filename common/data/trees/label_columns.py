@@ -65,7 +65,8 @@ def classes_in(columns: Sequence[str] | None, cells: Cells, others: Sequence[int
     if not candidates:
         raise NoColumn("it has no column of them")
     shown = ", ".join(names[place] for place in candidates[:8]) + ", ..." * (len(candidates) > 8)
-    raise NotClasses(f"which of its columns {shown} is the class is not clear; call it `label`")
+    how = "call it `label`" if columns else "name the columns in a first line, the class `label`"
+    raise NotClasses(f"which of its columns is the class is not clear ({shown}); {how}")
 
 
 def _may_be_classes(texts: list[str]) -> bool:
@@ -113,6 +114,7 @@ def _says_nothing(title: str, texts: list[str]) -> bool:
 
 def _values(title: str, texts: list[str]) -> list[str]:
     """The classes that these are. Raises NotClasses where they are measures, several at once, or a name each."""
+    texts = ["" if text.lower() == "nan" else text for text in texts]
     given = [text for text in texts if text]
     if not given:
         raise NoColumn(f"its {title} is empty")

@@ -117,6 +117,8 @@ def _understand(asked: str, file: str, rows: Rows, images: Images, said: Said, s
     try:
         title, classes = classes_in(columns, cells, others)
         class_of = _one_each(names, classes)
+        if not sure and {"-1", "1"} <= {*class_of.values()} <= {"-1", "0", "1"}:  # as VOC's cat_train.txt
+            raise NotClasses("1 and -1 say which images show one thing")
         # As GTSRB's labels.csv: a list of the classes by number, where images have numbers, too.
         if sure and len(class_of) * 2 < len(images.names) and len({*class_of.values()}) == len(class_of):
             raise NotClasses(f"it names {len(class_of):,} of {len(images.names):,} images, each of another class")

@@ -10,6 +10,7 @@ from common.data.trees.listing import Listing
 from common.data.words import of_images, of_masks
 
 Below = Mapping[str, list[str]]  # a folder, with those that it is in: the images below it
+NEARLY_ALL = 0.9
 COMPARED = 16  # files of a folder whose names are all there a second time
 _OF_A_MASK = re.compile(
     r"(.+?)[ _.-](mask|seg|segmentation|gt|groundtruth|label|annotation)([ _.-]?\d+)?", re.IGNORECASE
@@ -29,7 +30,9 @@ def sifted(listed: Listing) -> tuple[list[str], list[str]]:
     gone = {name for of in copies.values() for name in of}
     masks = _masks(names, below) - gone
     left_out += [left_out_of(masks, "as masks of others")] if masks else []
-    return [name for name in names if name not in gone and name not in masks], left_out
+    doubles = _doubles(names) - gone - masks
+    left_out += [left_out_of(doubles, "as masks or copies of the JPEG of the same name")] if doubles else []
+    return [name for name in names if name not in gone | masks | doubles], left_out
 
 
 def _copies(listed: Listing, names: list[str], below: Below) -> dict[str, list[str]]:
@@ -80,6 +83,25 @@ def _masks(names: list[str], below: Below) -> set[str]:
         return found is not None and f"{place}{slash}{found[1]}" in stems
 
     return {name for folder in folders for name in below[folder]} | set(filter(is_of_a_mask, names))
+
+
+def _doubles(names: list[str]) -> set[str]:
+    """x.png beside x.jpg in folders where nearly every JPEG has such a one: its mask, or the same once more."""
+    jpegs, others = defaultdict(set), defaultdict(dict)
+    for name in names:
+        folder, _, own = name.rpartition("/")
+        stem, _, suffix = own.rpartition(".")
+        if suffix.lower() in ("jpg", "jpeg"):
+            jpegs[folder].add(stem)
+        else:
+            others[folder][stem] = name
+    return {
+        name
+        for folder, stems in jpegs.items()
+        if len(stems & others[folder].keys()) >= NEARLY_ALL * len(stems | others[folder].keys())
+        for stem, name in others[folder].items()
+        if stem in stems
+    }
 
 
 def _within(folder: str, other: str) -> bool:
