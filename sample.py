@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.console import guarded
+from common.console import first_of, guarded
 from common.errors import BadArgument, FolderError
 from common.options import THREADS, Parser, name_or_path, thread_count, whole
 
@@ -148,8 +148,7 @@ def class_of(text: str, names: Sequence[str]) -> int:
         return list(names).index(text)
     if text.isdecimal() and int(text) < len(names):
         return int(text)
-    some = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-    raise BadArgument(f"--class {text}: must be one of {some}")
+    raise BadArgument(f"--class {text}: must be one of {first_of(names, 10)}")
 
 
 def pairing_of(record: Mapping[str, Any]) -> "Pairing | None":

@@ -40,6 +40,11 @@ def counted(number: float, noun: str) -> str:
     return f"{told} {noun}{'s' * (told != '1')}"
 
 
+def first_of(names: Sequence[str], most: int) -> str:
+    """The first of these: a, b, c, ..."""
+    return ", ".join(names[:most]) + ", ..." * (len(names) > most)
+
+
 def clock(seconds: float) -> str:
     """1:05 or 2:03:04"""
     minutes, seconds = divmod(round(seconds), 60)

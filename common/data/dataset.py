@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from common.console import counted, say
+from common.console import counted, first_of, say
 from common.data.reading import Reading
 from common.errors import DataError
 
@@ -59,6 +59,11 @@ class Found:
     sides: tuple[str, str] | None = None
     own_split: bool = True
 
+    @property
+    def splits_itself(self) -> bool:
+        """Whether its owner, and not `--held-out`, chose what is held out."""
+        return self.held is not None and self.own_split
+
 
 def hold_out(name: str, found: Found, reading: Reading) -> Dataset:
     """The set's own test images are held out, else a share of it; says what is left out. Raises DataError."""
@@ -71,13 +76,10 @@ def hold_out(name: str, found: Found, reading: Reading) -> Dataset:
         train, test = (
             Part(train.images[side], None if train.labels is None else train.labels[side]) for side in (~held, held)
         )
-    elif reading.held_out is not None and found.own_split:
+    if not found.splits_itself:
+        understood += _not_held(test.labels, classes)
+    elif reading.held_out is not None:
         understood += ("held out are the set's own images: --held-out changes nothing",)
-    own = found.held is not None and found.own_split
-    without = [] if own or test.labels is None else sorted({*range(len(classes))} - {*test.labels.tolist()})
-    if without:
-        some = ", ".join(classes[label] for label in without[:3]) + ", ..." * (len(without) > 3)
-        understood += (f"of {len(without):,} of {len(classes):,} classes nothing is held out ({some})",)
     digest = hashlib.sha256(repr((train.images.shape, classes)).encode())
     for start in range(0, len(train.images), 10_000):  # between two of which a signal is heard
         digest.update(np.ascontiguousarray(train.images[start : start + 10_000]))
@@ -95,18 +97,21 @@ def hold_out(name: str, found: Found, reading: Reading) -> Dataset:
     )
 
 
+def _not_held(labels: np.ndarray | None, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """A sentence on the classes that none of the held-out labels has, if there are any."""
+    without = [] if labels is None else sorted({*range(len(classes))} - {*labels.tolist()})
+    some = first_of([classes[label] for label in without], 3)
+    return (f"of {len(without):,} of {len(classes):,} classes nothing is held out ({some})",) if without else ()
+
+
 def with_doubts(found: Found) -> Found:
     """Says what is amiss with a set's own split: held-out images that are also trained on."""
-    if found.held is None or not found.own_split:
+    if not found.splits_itself:
         return found
-    known = {_digest(image) for image in found.train.images}
-    again = sum(_digest(image) in known for image in found.held.images)
+    known = {hash(image.tobytes()) for image in found.train.images}
+    again = sum(hash(image.tobytes()) in known for image in found.held.images)
     said = f"{again:,} of {len(found.held.images):,} held-out images are also trained on: scores are too good"
     return replace(found, understood=(*found.understood, said)) if again else found
-
-
-def _digest(image: np.ndarray) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest()
 
 
 def held_by_pixels(name: str, images: Iterable[np.ndarray], reading: Reading) -> np.ndarray:
@@ -114,7 +119,7 @@ def held_by_pixels(name: str, images: Iterable[np.ndarray], reading: Reading) ->
 
     Equal images stay on one side, so that nothing held out was trained on. Raises DataError.
     """
-    digests = [_digest(image) for image in images]
+    digests = [hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).digest() for image in images]
     total = len(digests)
     if total < 2:
         raise DataError(f"--dataset {name}: holds {counted(total, 'image')}; a GAN needs many, at least 2")

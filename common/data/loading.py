@@ -1,5 +1,6 @@
 """The set as a script sees it."""
 
+from common.console import counted, first_of
 from common.data import registry
 from common.data.dataset import Dataset
 from common.data.pairing import pairs
@@ -31,15 +32,14 @@ def in_words(data: Dataset, pairing: Pairing | None = None) -> str:
     """What a set is: `photos: 4,512 training and 501 held-out images, 3 classes (cat, dog, fox), 64x64 in colour`."""
     channels, height, width = data.shape
     channels = channels if pairing is None else pairing.channels(data.shape)
-    kind = ("image" if pairing is None else "pair") + "s" * (len(data.held_out) != 1)
+    held = counted(len(data.held_out), "held-out image" if pairing is None else "held-out pair")
     what = _classes(data) if pairing is None else pairing.in_words(data.sides)
     colour = COLOURS.get(channels, f"in {channels} channels")
-    counts = f"{len(data.images):,} training and {len(data.held_out):,} held-out {kind}"
-    return f"{data.name}: {counts}, {what}, {width}x{height} {colour}"
+    return f"{data.name}: {len(data.images):,} training and {held}, {what}, {width}x{height} {colour}"
 
 
 def _classes(data: Dataset) -> str:
     if data.labels is None:
         return "no classes"
-    count, named = len(data.classes), ", ".join(data.classes[:MOST_CLASSES])
-    return f"{count:,} class{'es' * (count != 1)} ({named}{', ...' * (count > MOST_CLASSES)})"
+    count = len(data.classes)
+    return f"{count:,} class{'es' * (count != 1)} ({first_of(data.classes, MOST_CLASSES)})"

@@ -18,7 +18,7 @@ NEUTRAL = {"set", "sets", "data", "dataset", "file", "files", "folder", "split",
 NEUTRAL |= {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "pics"}
 NEUTRAL |= {"original", "raw", "resized", "cropped", "daten", "bilder"}
 # How else one picture is made, which is the same picture once more: images1024x1024 beside thumbnails128x128.
-MADE_AGAIN = {"thumbnail", "thumbnails", "thumb", "thumbs", "preview", "previews", "augmented", "segmented", "x"}
+MADE_AGAIN = {"thumbnail", "thumbnails", "thumb", "thumbs", "preview", "previews", "augmented", "segmented"}
 MADE_AGAIN |= {"processed", "preprocessed", "aligned"}
 MADE_AGAIN |= {"color", "colour", "rgb", "gray", "grey", "grayscale", "greyscale"}
 # What the parts are called, beside a number, into which a set is cut; CUT whatever else is in their names.
@@ -105,8 +105,8 @@ def of_images(text: str) -> bool:
 
 def of_any_images(text: str) -> bool:
     """Whether a folder's name says of its images at most how they are made: 'images', 'Resized', 'grayscale_64x64'."""
-    plain = [word for word in words(text) if not word.isdecimal()]
-    return bool({*plain} - {"x"}) and all(word in NEUTRAL or word in MADE_AGAIN for word in plain)
+    said = {word for word in words(text) if not word.isdecimal()} - {"x"}
+    return bool(said) and said <= NEUTRAL | MADE_AGAIN
 
 
 def _says_nothing(word: str) -> bool:

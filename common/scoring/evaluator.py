@@ -38,8 +38,9 @@ class Evaluator:
         images, self._labels = sets[split]
         other, _ = sets["train" if split == "held-out" else "held-out"]
         self.count = samples or min(len(images), SAMPLES)
-        if min(len(images), self.count) < FEWEST:
-            few = counted(min(len(images), self.count), "held-out image" if split == "held-out" else "training image")
+        found = min(len(images), self.count)
+        if found < FEWEST:
+            few = counted(found, "held-out image" if split == "held-out" else "training image")
             hint = "; evaluate.py --split train takes those trained on" * (len(images) < FEWEST <= len(other))
             raise DataError(f"{real.name}: {few} to score by, and at least {FEWEST} are needed{hint}")
         self._real, self._features = real, features_of(real, features, data_root, device)

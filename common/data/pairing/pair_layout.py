@@ -9,6 +9,7 @@ from common.data.trees.tree import Tree, tree_of
 from common.data.words import class_key
 from common.errors import DataError
 
+Keyed = dict[tuple[str, ...], str]  # the images of a side by what the two of a pair share
 HELD = ("val", "test")  # the first that there is, as the pix2pix paper's authors translate val/; the other is left out
 BESIDE = ("left sides", "right sides")  # A and B of pictures that hold both
 
@@ -80,7 +81,7 @@ def two_folders(asked: str, sides: Sides) -> Layout:
     )
 
 
-def _by_key(side: Side, tree: Tree) -> dict[tuple[str, ...], str]:
+def _by_key(side: Side, tree: Tree) -> Keyed:
     """The images of a side that lie in a split, by what the two of a pair share: split, folders, name without suffix.
 
     The first of several that share it.
@@ -90,17 +91,14 @@ def _by_key(side: Side, tree: Tree) -> dict[tuple[str, ...], str]:
         for split, images in tree.splits.items()
         for name, folders in images.items()
     }
-    found: dict[tuple[str, ...], str] = {}
+    found: Keyed = {}
     for name, rest in sorted(side.names.items()):
         if rest in keys:
             found.setdefault(keys[rest], name)
     return found
 
 
-Keyed = dict[tuple[str, ...], str]
-
-
-def _without_what_all_share(A: Keyed, B: Keyed) -> tuple[Keyed, str]:
+def _without_what_all_share(A: Keyed, B: Keyed) -> tuple[list[Keyed], str]:
     """Both sides by shorter names, where no name is on both and then all of one are: 7 of 7.png and of 007_mask.png.
 
     Left out is what all names of a side begin or end with, capitals, and zeros before a number. And how that is said.

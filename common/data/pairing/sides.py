@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import PurePosixPath
 
+from common.console import first_of
 from common.data.words import NEUTRAL, split_of, words
 from common.errors import DataError
 
@@ -118,7 +119,7 @@ def named_sides(asked: str, names: Iterable[str], dataset: str, chosen: tuple[st
     for given, side in zip(chosen, found, strict=True):
         if not side:
             there = sorted({str(PurePosixPath(name).parent) for name in names} - {"."})
-            held = f"its folders are {', '.join(there[:8])}{', ...' * (len(there) > 8)}" if there else "has no folders"
+            held = f"its folders are {first_of(there, 8)}" if there else "has no folders"
             raise DataError(f"{asked}: no images in a folder {given} (--pairs-from); {held}")
     twice = found[0].keys() & found[1].keys()
     if twice:

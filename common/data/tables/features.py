@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from common.console import first_of
 from common.data.tables.columns import Column
 from common.data.words import words
 from common.errors import DataError
@@ -133,8 +134,8 @@ def _label(schema: "pa.Schema", image: str, titles: dict[str, tuple[str, ...]]) 
     if label:
         return label, f"their classes in {label}{_not(known, label)}"
     rest = [field.name for field in schema if field.name != image]
-    listed = ", ".join(rest[:SHOWN]) + ", ..." * (len(rest) > SHOWN)
-    return None, "no column says their classes" + f" (it would be called label; there are {listed})" * bool(rest)
+    there = f" (it would be called label; there are {first_of(rest, SHOWN)})" if rest else ""
+    return None, f"no column says their classes{there}"
 
 
 def _not(candidates: list[str], chosen: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from common.console import first_of
 from common.data.trees.tree import Tree
 from common.data.words import NEUTRAL, split_of, words
 from common.errors import DataError
@@ -85,5 +86,5 @@ def _refuse_several_sets(asked: str, told: Mapping[str, _Told]) -> None:
         if len(examples) == 1:
             examples = {(*one.folders, one.words): name for name, one in told.items() if one.split == split}
     if len(examples) > 1:
-        listed = ", ".join(sorted(examples.values())[:6]) + ", ..." * (len(examples) > 6)
+        listed = first_of(sorted(examples.values()), 6)
         raise DataError(f"{asked}: holds several sets ({listed}); give the folder or the file of one of them")

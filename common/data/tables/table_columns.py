@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from common.console import counted
+from common.console import counted, first_of
 from common.data.arrays.roles import LABELS
 from common.data.arrays.shapes import MANY, square_of
 from common.data.words import words
@@ -136,8 +136,7 @@ def _otherwise(rows: Sequence[Sequence[str]], names: tuple[str, ...] | None) -> 
     if files:
         return f"lists files ({files[0]}) and holds no pixels: give the folder that they are in"
     cells = names or tuple(rows[0])
-    shown = ", ".join(cells[:SHOWN]) + ", ..." * (len(cells) > SHOWN)
     return (
-        f"has {counted(len(rows[0]), 'column')} ({shown}), which are no images:"
+        f"has {counted(len(rows[0]), 'column')} ({first_of(cells, SHOWN)}), which are no images:"
         " there must be one for each pixel of a square, and may be one called label"
     )

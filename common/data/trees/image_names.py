@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 
 from common.data.trees.formats import suffix_of, told_by_name
-from common.data.words import folded, split_of
+from common.data.words import class_key, folded, split_of
 
 
 class Images:
@@ -41,10 +41,10 @@ class Images:
                 stem = stem_of(called)
                 self._called[stem].append(name)
                 if stem.isdecimal():
-                    self._numbered[stem.lstrip("0")].append(name)
+                    self._numbered[class_key(stem)].append(name)
                 self._inside[own[-1] if own else "", stem].append(name)
         if not above:
-            return self._called.get(last) or (self._numbered.get(last.lstrip("0"), []) if last.isdecimal() else [])
+            return self._called.get(last) or (self._numbered.get(class_key(last), []) if last.isdecimal() else [])
         alike = [*self._inside.get((above[-1], last), ()), *self._inside.get(("", last), ())]
         return [name for name in alike if _ends_alike(folded(name).split("/")[:-1], above)]
 

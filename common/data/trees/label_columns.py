@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Mapping, Sequence
 
+from common.console import first_of
 from common.data.arrays.labels import NotClasses, class_values
 from common.data.words import split_of, words
 
@@ -64,7 +65,7 @@ def classes_in(columns: Sequence[str] | None, cells: Cells, others: Sequence[int
     candidates = chosen or [place for place in others if _may_be_classes([row[place] for row in cells])]
     if not candidates:
         raise NoColumn("it has no column of them")
-    shown = ", ".join(names[place] for place in candidates[:8]) + ", ..." * (len(candidates) > 8)
+    shown = first_of([names[place] for place in candidates], 8)
     how = "call it `label`" if columns else "name the columns in a first line, the class `label`"
     raise NotClasses(f"which of its columns is the class is not clear ({shown}); {how}")
 

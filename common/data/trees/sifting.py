@@ -32,7 +32,8 @@ def sifted(listed: Listing) -> tuple[list[str], list[str]]:
     left_out += [left_out_of(masks, "as masks of others")] if masks else []
     doubles = _doubles(names) - gone - masks
     left_out += [left_out_of(doubles, "as masks or copies of the JPEG of the same name")] if doubles else []
-    return [name for name in names if name not in gone | masks | doubles], left_out
+    left = gone | masks | doubles
+    return [name for name in names if name not in left], left_out
 
 
 def _copies(listed: Listing, names: list[str], below: Below) -> dict[str, list[str]]:
