@@ -7,8 +7,8 @@ import pytest
 from conftest import HOME, SCRIPTS
 
 # In this order; a module imports from rooms before its own, and from its own.
-ROOMS = ["errors", "scripts", "console", "storage", "machine", "options", "nn", "data", "pictures", "runs", "sampling"]
-ROOMS += ["models", "scoring", "training", "report"]
+ROOMS = ["errors", "scripts", "console", "lifeline", "storage", "machine", "options", "nn", "data", "pictures", "runs"]
+ROOMS += ["sampling", "models", "scoring", "training", "report", "sweep"]
 MODULES = sorted((HOME / "common").rglob("*.py"))
 FILE, CLASS = 220, 160  # lines at most
 
