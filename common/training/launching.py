@@ -10,7 +10,6 @@ from pathlib import Path
 
 from common.console import let_go_of_closed_streams, say, write_any_name
 from common.errors import BadArgument, DataError, Done, FolderError, Refusal, Stopped, UnfitSize, described
-from common.lifeline import hold_the_lifeline
 from common.nn.startup import spare_the_compiler
 from common.options import Settings, parse
 from common.storage.platforms import SIGNALS, keep_freed_memory
@@ -41,7 +40,6 @@ def launch(main: Callable[[Training], None], settings: type[Settings], doc: str)
         for number in SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup and `&` in a script mean it
                 signal.signal(number, stopping.on_signal)
-        hold_the_lifeline()
         given = parse(settings, doc, f"{script}.py", sys.argv[1:])
         run = Training(prepare(script, settings, given, stopping))
         main(run)
