@@ -6,9 +6,10 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from common.errors import Refusal, described
+from common.errors import Refusal, Stopped, described
 
 SAME_LINE = {False: "the same line", True: "the same line without --fresh"}  # goes on; by whether it has it
 
@@ -43,6 +44,14 @@ def counted(number: float, noun: str) -> str:
 def first_of(names: Sequence[str], most: int) -> str:
     """The first of these: a, b, c, ..."""
     return ", ".join(names[:most]) + ", ..." * (len(names) > most)
+
+
+def last_line(log: Path) -> str:
+    """What a program has said last, whose words go into this file."""
+    with contextlib.suppress(OSError):
+        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        return lines[-1] if lines else "it said nothing"
+    return "its log cannot be read"
 
 
 def clock(seconds: float) -> str:
@@ -82,6 +91,9 @@ def guarded(prog: str, parse: Callable[[list[str]], Any], main: Callable[[Any], 
             traceback.print_exc()
         say(f"{prog}: {refusal}")
         code = refusal.code
+    except Stopped as stopped:
+        say(f"{prog}: {stopped}")
+        code = stopped.code
     except KeyboardInterrupt:
         code = 130
     except BrokenPipeError:  # `| head`

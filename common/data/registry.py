@@ -49,7 +49,7 @@ def load(dataset: str | None, reading: Reading = AS_IT_IS) -> Dataset:
             say(f"USING {FALLBACK}, NOT MNIST: {error}")
             return load(FALLBACK, reading)
     name = canonical(dataset)
-    _refuse_unknown(name)
+    refuse_unknown(name)
     _say_what_else(name)
     found = fitted(SETS[name].read(name, reading) if name in SETS else with_doubts(read_path(name, reading)), reading)
     # Named once all is read: earlier versions called these classes 0 to 9, and their runs go on.
@@ -57,7 +57,7 @@ def load(dataset: str | None, reading: Reading = AS_IT_IS) -> Dataset:
     return replace(data, classes=NAMES_OF_CLASSES.get(name, tuple(map(one_line, data.classes))))
 
 
-def _refuse_unknown(name: str) -> None:
+def refuse_unknown(name: str) -> None:
     """Raises DataError for what is neither a name nor a path."""
     if name in NAMES or os.path.lexists(name):
         return
