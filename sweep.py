@@ -197,10 +197,10 @@ def work(a: argparse.Namespace, folder: "RunFolder", ledger: "Ledger", score: st
         pool.close()
     print(results.by_score(entries, score))
     print(f"\n{folder.path / PAGE}\n{folder.path / results.TABLE}")
-    amiss = [entry for entry in entries if entry.is_amiss]
+    amiss = [entry for entry in entries if not (entry.is_left_out or entry.is_through(rounds[-1]))]
     if amiss:
         say(f"{folder.path}: {len(amiss)} of {len(entries)} runs are not through; the same line tries them again")
-    return next((entry.code for entry in amiss if entry.code), 0)
+    return next((entry.code or 1 for entry in amiss), 0)
 
 
 def scoring_options(a: argparse.Namespace) -> list[str] | None:

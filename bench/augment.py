@@ -27,7 +27,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.all import LINES, line_of
+from bench.lines import LINES, line_of
 from bench.speed import machine
 from common.console import guarded, say
 from common.data.dataset import Dataset

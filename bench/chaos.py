@@ -28,7 +28,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.all import LINES, line_of
+from bench.lines import LINES, line_of
 from common.console import say
 from common.options import Parser, duration, whole
 from common.runs.checkpoint import read_checkpoint

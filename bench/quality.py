@@ -22,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.all import LINES, WITHOUT_END, line_of
+from bench.lines import LINES, WITHOUT_END, line_of
 from common.console import say
 from common.options import duration
 from common.pictures.plots import curves

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.all import LINES, WITHOUT_END, line_of
+from bench.lines import LINES, WITHOUT_END, line_of
 from bench.speed import machine
 from common.console import guarded, say
 from common.errors import Refusal

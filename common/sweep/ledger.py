@@ -121,11 +121,6 @@ class Entry:
         return self.code is not None and self.code != DIVERGED_CODE and (0 < self.code < 128 or self.code == KILLED)
 
     @property
-    def is_amiss(self) -> bool:
-        """Neither through nor left out: it failed, or somebody else stopped it."""
-        return self.code not in (None, 0, DIVERGED_CODE) and not self.is_left_out
-
-    @property
     def state(self) -> str:
         """finished, diverged, stopped, failed (5), ..."""
         if self.is_left_out:
