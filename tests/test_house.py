@@ -81,6 +81,7 @@ def test_no_attribute_is_born_outside_of_init(file):
     for kind in (node for node in ast.walk(parsed(file)) if isinstance(node, ast.ClassDef)):
         methods = {node.name: node for node in kind.body if isinstance(node, ast.FunctionDef)}
         born = attributes_set_in(methods["__init__"]) if "__init__" in methods else set()
+        born |= {node.target.id for node in kind.body if isinstance(node, ast.AnnAssign)}  # a dataclass's fields
         late = {name: attributes_set_in(method) - born for name, method in methods.items()}
         assert not any(late.values()), (kind.name, late)
 
@@ -106,7 +107,7 @@ def constants_of(file):
     ]
 
 
-TOOLS = [HOME / f"{name}.py" for name in ("sample", "evaluate", "compare", "look")]
+TOOLS = [HOME / f"{name}.py" for name in ("sample", "evaluate", "compare", "look", "sweep")]
 
 
 @pytest.mark.parametrize("file", [*MODULES, *TOOLS], ids=named)

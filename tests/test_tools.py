@@ -4,7 +4,6 @@ import csv
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import zipfile
 from dataclasses import replace
@@ -25,7 +24,7 @@ from common.scoring.terms import Terms
 import numpy as np
 import pytest
 import torch
-from conftest import HOME, SCRIPTS, command, processor_seconds, wait_until
+from conftest import HOME, SCRIPTS, processor_seconds, wait_until
 from formats import write_pictures
 from PIL import Image
 
@@ -755,39 +754,12 @@ def test_an_unwritable_output_is_one_line(tool, runs, tmp_path):
     assert done.code == 5 and "cannot write" in done.lines[-1]
 
 
-@pytest.mark.parametrize("tool", ["sample", "evaluate", "compare"])
+@pytest.mark.parametrize("tool", ["sample", "evaluate", "compare", "sweep"])
 def test_help_and_refusals_are_quick_and_tidy(python, tool):
     help = python(tool, "--help")
     assert help.code == 0 and help.out.startswith("usage") and help.seconds < 1.5
     done = python(tool)
     assert done.code == 2 and "missing" in done.lines[-1] and len(done.lines) == 1
-
-
-# --- all of them at once
-
-
-@pytest.mark.slow
-def test_one_command_trains_scores_and_compares_all_variants(tmp_path):
-    line = ["bench/all.py", str(tmp_path / "all"), *DIGITS, "--images", "1500", "--batch-size", "50"]
-    done = subprocess.run([command("gan")[0], *line], cwd=HOME, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr
-    assert {path.parent.name for path in (tmp_path / "all").glob("*/scores.json")} == {
-        *("gan", "dcgan", "lsgan", "ebgan", "wgan", "wgan_gp", "r3gan", "cgan", "pix2pix")
-    }
-    assert (tmp_path / "all" / "comparison.html").exists()
-
-
-def test_its_lines_are_the_readmes():
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("all_variants", HOME / "bench" / "all.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    readme = (HOME / "README.md").read_text()
-    for script, line in module.LINES.items():
-        rates, *extra = line.split(" --")
-        shown = f"`python {script}.py {rates} out/{script}{''.join(f' --{option}' for option in extra)}`"
-        assert shown in readme
 
 
 def test_ctrl_c_ends_a_tool_quietly(spawn, runs, tmp_path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from common.runs.names import LOG
 from common.sweep.ledger import Entry, Length
 
 MOST = 12  # runs that have a bar
+REDRAWN = 0.5  # seconds between two looks at logs
 TAIL = 4096  # bytes of a log, in which its last row is
 
 
@@ -22,6 +24,7 @@ class Display:
         self._has_bars = sys.stderr.isatty() and not is_quiet
         self._total, self._done = 0, 0
         self._bars: list[Any] = []
+        self._shown = 0.0  # by time.monotonic()
 
     def begin(self, entries: Sequence[Entry], waiting: Sequence[Entry], length: Length) -> None:
         self._total, self._done = len(entries), len(entries) - len(waiting)
@@ -58,8 +61,9 @@ class Display:
 
     def show(self, running: Iterable[Entry]) -> None:
         """How far everything is; cheap, to be called often."""
-        if not self._has_bars:
+        if not self._has_bars or time.monotonic() - self._shown < REDRAWN:
             return
+        self._shown = time.monotonic()
         from tqdm import tqdm
 
         running = list(running)[:MOST]

@@ -63,9 +63,8 @@ class Entry:
             self.record = read_record(self.folder)
         except FolderError:  # its script says it in its log
             self.record = None
-        entries = read_scores(self.folder)
-        is_new = self.record is not None and entries and entries[-1].get("step") == self.record["steps"]
-        self.scored = entries[-1] if is_new else None
+        entries = read_scores(self.folder) if self.record is not None else []
+        self.scored = entries[-1] if entries and entries[-1].get("step") == self.record["steps"] else None
 
     def length(self, asked: Length) -> Length:
         """That of a round, or the one of its line."""
