@@ -22,7 +22,7 @@ from itertools import pairwise
 from common import options
 from common.data.pairing.pairs import jitter
 from common.data.pairing.settings import PairSettings
-from common.nn.layers import halvings_to_one, normal_weights
+from common.nn.layers import dropped, halvings_to_one, normal_weights
 from common.nn.rebuildable import rebuildable
 from common.training import Training, descend, launch
 
@@ -51,7 +51,7 @@ class Noise(nn.Dropout):
     """Dropout of one half, in training and after."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.p, training=True)
+        return dropped(x, self.p)
 
 
 @rebuildable(takes="x")

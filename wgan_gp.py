@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from common import options
 from common.nn.layers import Flatten, Unflatten, halvings
+from common.nn.ranks import one_each
 from common.nn.rebuildable import rebuildable
 from common.training import Training, descend, launch, scores_and_gradients
 
@@ -74,7 +75,7 @@ class Critic(nn.Module):
 
 def gradient_norms(D: nn.Module, x: Tensor, fake: Tensor) -> Tensor:
     """||grad D(x^)||_2 over all values of an x, (N,), at a random point between each real x and its fake."""
-    epsilon = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device)  # one number each, whatever shape x has
+    epsilon = one_each(x)
     _, gradients = scores_and_gradients(D, epsilon * x + (1 - epsilon) * fake)
     return gradients.norm(2, dim=1)
 

@@ -14,8 +14,22 @@ from common.errors import Refusal, Stopped, described
 SAME_LINE = {False: "the same line", True: "the same line without --fresh"}  # goes on; by whether it has it
 
 
+_silent: list[bool] = []  # with something in it: another process of the run speaks for this one
+
+
+def fall_silent() -> None:
+    """From now on nothing is said but by `insist`."""
+    _silent.append(True)
+
+
 def say(message: object) -> None:
     """One line on standard error, whatever is in a file's name."""
+    if not _silent:
+        insist(message)
+
+
+def insist(message: object) -> None:
+    """The same, also by a process for which another one speaks."""
     with contextlib.suppress(OSError, ValueError):  # a closed terminal must not end a run that can still be saved
         print(one_line(str(message)), file=sys.stderr, flush=True)
 
@@ -35,10 +49,10 @@ def one_line(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\r", "\\r").replace("\n", "\\n")
 
 
-def counted(number: float, noun: str) -> str:
-    """1 image, 1,234 images or 1.25 epochs"""
+def counted(number: float, noun: str, several: str | None = None) -> str:
+    """1 image, 1,234 images, 1.25 epochs or 2 processes"""
     told = f"{number:,}" if isinstance(number, int) else f"{number:.4g}"
-    return f"{told} {noun}{'s' * (told != '1')}"
+    return f"{told} {noun if told == '1' else several or f'{noun}s'}"
 
 
 def first_of(names: Sequence[str], most: int) -> str:

@@ -31,6 +31,16 @@ class Busy(Refusal):
     code = 75  # EX_TEMPFAIL: cron may try again
 
 
+class Lost(Refusal):
+    """One of several processes of a run has ended before the others."""
+
+    code = 75
+
+
+class Apart(Refusal):
+    """The processes of a run no longer have the same networks."""
+
+
 class Done(Refusal):
     """There is nothing left to do: not an error."""
 

@@ -6,6 +6,8 @@ goes through T. T changes colours, moves, and cuts a square out, in that order a
 
 from typing import Any
 
+from common.nn import ranks
+
 import torch
 from torch import Tensor, nn
 
@@ -74,10 +76,10 @@ def augmented(x: Tensor) -> Tensor:
     x = x.float()
 
     def factors(least: float, most: float) -> Tensor:
-        return torch.empty(len(x), 1, 1, 1, device=x.device).uniform_(least, most)
+        return ranks.share_of(lambda n: torch.empty(n, 1, 1, 1, device=x.device).uniform_(least, most), len(x))
 
     def pixels(least: int, most: int) -> Tensor:
-        return torch.randint(least, most + 1, (len(x),), device=x.device)
+        return ranks.share_of(lambda n: torch.randint(least, most + 1, (n,), device=x.device), len(x))
 
     x = brightened(x, factors(*BRIGHTNESS))
     x = saturated(x, factors(*SATURATION))

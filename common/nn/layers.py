@@ -1,8 +1,10 @@
 """Layers, initialisation and sizes that several papers' networks share."""
 
 from common.errors import UnfitSize
+from common.nn import ranks
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 SMALLEST_FOR_U_NET = 32  # pixels that translation begins with
@@ -34,9 +36,19 @@ class Dropout(nn.Dropout):
     """nn.Dropout, whose mask torch draws from one number after the other on a CPU: here twice as fast."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.training or x.device.type != "cpu":
+        if not self.training or (x.device.type != "cpu" and ranks.world() == 1):
             return super().forward(x)
-        return x * ((torch.rand(x.shape) >= self.p).to(x.dtype) / (1 - self.p))
+        return _masked(x, self.p)
+
+
+def dropped(x: torch.Tensor, p: float) -> torch.Tensor:
+    """Dropout of a share p, in training and after."""
+    return F.dropout(x, p) if ranks.world() == 1 else _masked(x, p)
+
+
+def _masked(x: torch.Tensor, p: float) -> torch.Tensor:
+    drawn = ranks.share_of(lambda count: torch.rand(count, *x.shape[1:], device=x.device), len(x))
+    return x * ((drawn >= p).to(x.dtype) / (1 - p))
 
 
 def normal_weights(layer: nn.Module) -> None:

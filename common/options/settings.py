@@ -97,6 +97,7 @@ class Settings:
     evaluate_every: int | None = option(None, "epochs between scores in log.csv (default: none)", whole())
     checkpoint_every: float = option(60.0, "time between checkpoints (such as 60s, 5m)", duration)
     time_limit: float | None = option(None, "stop with a checkpoint after this time (such as 50m, 2h)", duration)
+    world_changed: bool = option(False, "go on although torchrun starts another number of processes than before")
     fresh: bool = option(False, "start anew; what was in the folder moves to .old/ beside it")
     quiet: bool = option(False, "no progress, only warnings and errors")
     debug: bool = option(False, "show the traceback of an error")
@@ -108,4 +109,4 @@ class Settings:
 
 # What may differ from one start of a run to the next; epochs and images may also grow.
 FREE = frozenset({"folder", "data_root", "time_limit", "checkpoint_every", "evaluate_every", "threads"})
-FREE |= {"fresh", "quiet", "debug"}
+FREE |= {"world_changed", "fresh", "quiet", "debug"}

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
+from common.nn import ranks
 from common.runs.folder import RunFolder
 from common.runs.names import BOARD, SAMPLES
 
@@ -18,7 +19,9 @@ class Board:
         self._writer = None
 
     def add(self, step: int, values: Mapping[str, float], picture: Any = None) -> None:
-        """Scalars, and a grid; the first call of a process goes on at `step`."""
+        """Scalars, and a grid; the first call of a process goes on at `step`. Of several processes the first writes."""
+        if not ranks.is_first():
+            return
         self._folder.refuse_link(BOARD)
         with self._folder.trouble():
             if self._writer is None:

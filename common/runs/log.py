@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from common.console import say
+from common.nn import ranks
 from common.runs.folder import RunFolder
 from common.runs.names import LOG
 
@@ -68,7 +69,9 @@ class Log:
         self._folder.write(LOG, text.getvalue().encode())
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Adds the last of `rows`, all rows so far."""
+        """Adds the last of `rows`, all rows so far. Of several processes the first writes."""
+        if not ranks.is_first():
+            return
         if set(rows[-1]) - set(self._columns):
             self.write(rows)
             return

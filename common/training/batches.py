@@ -4,6 +4,7 @@ import math
 import warnings
 
 from common.data.dataset import Dataset
+from common.nn import ranks
 from common.nn.pixels import floats
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 class Batches:
     """Batches of real images: an epoch shows every image once, in an order that depends on seed and epoch alone.
 
-    What is left behind the last whole batch of an epoch is not shown in it.
+    What is left behind the last whole batch of an epoch is not shown in it. Several processes share each batch.
     """
 
     def __init__(self, data: Dataset, size: int, device: torch.device, flip: bool, seed: int):
@@ -34,7 +35,7 @@ class Batches:
             generator = torch.Generator().manual_seed((self._seed + 1) * 1_000_003 + epoch)
             order = torch.randperm(len(self._images), generator=generator)
             self._order = epoch, order.to(self._images.device)
-        return self._order[1][batch * self._size : (batch + 1) * self._size]
+        return ranks.shared(self._order[1][batch * self._size : (batch + 1) * self._size])
 
     def images(self, step: int) -> Tensor:
         """(B, C, H, W) in [-1, 1]."""
@@ -47,12 +48,12 @@ class Batches:
 
     def others(self) -> Tensor:
         """A batch drawn at random, whatever the epoch's order is at."""
-        return self._real(torch.randint(len(self._images), (self._size,), device=self._images.device))
+        count, device = self._size // ranks.world(), self._images.device
+        return self._real(ranks.share_of(lambda n: torch.randint(len(self._images), (n,), device=device), count))
 
     def _real(self, chosen: Tensor) -> Tensor:
         x = self._images[chosen].to(self._device, non_blocking=True)
         x = floats(x, torch.channels_last)
         if self._flip:
-            mirrored = torch.rand(len(x), 1, 1, 1, device=self._device) < 0.5
-            x = torch.where(mirrored, x.flip(3), x)
+            x = torch.where(ranks.one_each(x) < 0.5, x.flip(3), x)
         return x

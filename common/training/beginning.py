@@ -4,7 +4,9 @@ import shlex
 
 from common.console import SAME_LINE, clock, counted, facts
 from common.data.loading import in_words
+from common.nn import ranks
 from common.runs.names import LATEST
+from common.training.parts import Parts
 from common.training.preparation import Prepared
 
 import torch
@@ -25,12 +27,20 @@ def introduction(run: Prepared) -> list[str]:
         f"{path}: {run.script}.py {how}",
         {
             "data": (in_words(data, parts.settings.pairing(data.name)), *data.understood),
-            "machine": f"{_device(parts.device)}, {parts.share.in_words}, {BITS[run.precision]}",
+            "machine": (f"{_device(parts.device)}, {parts.share.in_words}, {BITS[run.precision]}", *_processes(parts)),
             "length": length,
             "watch": f"{shlex.quote(str(path / LATEST))}, always the newest samples",
             "stop": f"Ctrl-C, which saves first; {SAME_LINE[parts.settings.fresh]} goes on from there",
         },
     )
+
+
+def _processes(parts: Parts) -> list[str]:
+    if ranks.world() == 1:
+        return []
+    each = parts.settings.batch_size // ranks.world()
+    own = ", whose batch norm knows only these" if parts.networks.normalises_batches else ""
+    return [f"{ranks.world()} processes, each with {counted(each, 'image')} of a batch{own}"]
 
 
 def _device(device: torch.device) -> str:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from common.errors import FolderError, first_line
+from common.nn import ranks
 from common.runs.earlier import modernised
+from common.training.agreement import refuse_apart
 from common.training.preparation import Prepared
 from common.training.record import Record
 
@@ -36,10 +38,13 @@ class Checkpoints:
         return time.monotonic() - self._saved >= self._between
 
     def save(self) -> None:
+        """Raises Apart where the processes of a run differ in what is the same in all."""
         began, content = time.monotonic(), self._record.content
         parts = {name: part.state_dict() for name, part in self._parts.items()}
+        refuse_apart([*self._run.parts.networks.trained(), parts["random"]["torch"]])
         step = parts["progress"]["step"]
-        self._run.files.write({"record": {**content, "checkpoint_step": step}, "parts": parts})
+        if ranks.is_first():
+            self._run.files.write({"record": {**content, "checkpoint_step": step}, "parts": parts})
         self._saved = time.monotonic()
         took = self._saved - began
         if "checkpoint_every" not in self._run.given:  # by default they cost little
@@ -51,7 +56,7 @@ class Checkpoints:
 
     def load(self) -> bool:
         """Every part as the newest whole checkpoint has it; False where there is none. Raises FolderError."""
-        state = self._run.files.read()
+        state = ranks.first(self._run.files.read)
         if state is None:
             return False
         try:

@@ -8,14 +8,17 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from common.console import let_go_of_closed_streams, say, write_any_name
-from common.errors import BadArgument, DataError, Done, FolderError, Refusal, Stopped, UnfitSize, described
+from common.console import fall_silent, insist, let_go_of_closed_streams, say, write_any_name
+from common.errors import Apart, BadArgument, DataError, Done, FolderError, Lost, Refusal, Stopped, UnfitSize, described
+from common.nn import ranks
 from common.nn.startup import spare_the_compiler
 from common.options import Settings, parse
 from common.storage.platforms import SIGNALS, keep_freed_memory
 from common.training.preparation import prepare
 from common.training.stopping import Stopping
 from common.training.training import Training
+
+import torch
 
 spare_the_compiler()  # before a script makes its first optimizer
 
@@ -41,6 +44,9 @@ def launch(main: Callable[[Training], None], settings: type[Settings], doc: str)
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup and `&` in a script mean it
                 signal.signal(number, stopping.on_signal)
         given = parse(settings, doc, f"{script}.py", sys.argv[1:])
+        ranks.join(on_gpus=torch.cuda.is_available() and given.get("device") != "cpu")
+        if not ranks.is_first():
+            fall_silent()
         run = Training(prepare(script, settings, given, stopping))
         main(run)
         run.finish()
@@ -51,18 +57,19 @@ def launch(main: Callable[[Training], None], settings: type[Settings], doc: str)
             error = (BadArgument if run and run.settings.image_size else DataError)(str(error))
         if debug and not isinstance(error, (Done, Stopped)):
             traceback.print_exc()
-        say(f"{script}.py: {error}")
+        (insist if isinstance(error, Lost) else say)(f"{script}.py: {error}")
         code = error.code
-        failure = str(error) if isinstance(error, FolderError) else None
+        failure = str(error) if isinstance(error, (FolderError, Lost, Apart)) else None
     except Exception as error:
         settle_down()
         if debug:
             traceback.print_exc()
         failure = described(error)
         hint = "try a smaller --batch-size or --image-size" if "memory" in failure.lower() else "--debug shows where"
-        say(f"{script}.py: failed ({failure}); {hint}")
+        insist(f"{script}.py: failed ({failure}); {hint}")
         code = 1
     if run is not None:
         run.close(failure)
+    ranks.leave()
     let_go_of_closed_streams()
     sys.exit(code)

@@ -3,13 +3,16 @@
 import contextlib
 import dataclasses
 import math
+import signal
 from collections.abc import Mapping
 from typing import NoReturn
 
 from common.console import SAME_LINE, say
 from common.data.cache import point_caches_here
 from common.errors import Busy, Diverged, FolderError, Stopped
+from common.nn import ranks
 from common.runs.folder import holds_a_run
+from common.training.agreement import Agreement, not_finite
 from common.training.beginning import introduction
 from common.training.checkpoints import Checkpoints
 from common.training.ending import leave_results, sum_up
@@ -17,8 +20,6 @@ from common.training.observers import CollapseWatch, Evaluation, Grids
 from common.training.preparation import Prepared
 from common.training.record import Record
 from common.training.recorder import Display, wrong_figure
-
-import torch
 
 
 class Loop:
@@ -30,6 +31,7 @@ class Loop:
         self._record = Record(parts.folder, parts.progress, parts.share, prepared.record)
         self.grids, self._evaluation = Grids(parts), Evaluation(parts)
         self._watch = CollapseWatch(parts, said=(prepared.record or {}).get("collapsed", ""))
+        self._agreement = Agreement(parts.stopping)
         self._display = Display(parts.progress, parts.stopping, parts.settings.quiet)
         self._checkpoints = Checkpoints(prepared, self._record, parts.with_a_state)
 
@@ -43,14 +45,17 @@ class Loop:
         self._parts.networks.sampled  # noqa: B018 (a run without a generator is refused before it trains)
         progress.plan = dataclasses.replace(progress.plan, steps_per_iteration=steps_per_iteration)
         progress.plan.refuse_if_empty()
-        self._evaluation.prepare()  # first, for it may refuse the data, or take a minute in which a signal ends the run
+        # Early, for it may refuse the data, or take a minute in which a signal ends the run.
+        ranks.first(self._evaluation.prepare)
         self._parts.stopping.enter_the_loop(s.time_limit)
-        self._take_possession()
+        ranks.first(self._take_possession)
         progress.start_the_clock()
         self._checkpoints.start_the_clock()
-        if self._prepared.record is not None and self._checkpoints.load():
+        if self._prepared.record is not None and self._checkpoints.load() and ranks.is_first():
             self._parts.recorder.rewrite_the_log()
             self.grids.show_the_newest()
+        ranks.make_equal([*self._parts.networks.tensors().values()])
+        self._agreement.begin(progress.step)
         self._parts.share.begin()
         self._record.begin(self._prepared)
         if not s.quiet:
@@ -108,28 +113,30 @@ class Loop:
 
     def _pause(self) -> None:
         """The end if a signal or the time limit asks for it, or a checkpoint."""
-        self._stop_if_signalled()
-        if self._parts.stopping.time_is_up:
+        asked = self._agreement.ask(self._progress.step, self._checkpoints.is_due())
+        self._obey(asked.signal)
+        if asked.time_is_up:
             if not self.grids.are_of_this_step:
                 self.grids.look()
             self._stop("time limit reached", 0)
-        elif self._checkpoints.is_due():
+        if asked.checkpoint:
             self._refuse_what_is_not_finite()
             self._checkpoints.save()
 
     def _refuse_what_is_not_finite(self) -> None:
         """Ends the run where a weight, or a figure since the last row of the log, is NaN or infinite."""
-        found = self._parts.networks.tensors() | self._parts.recorder.tensors()
-        finite = torch.stack([tensor.isfinite().all() for tensor in found.values()]).tolist()
-        if not all(finite):
-            self._diverge(f"{list(found)[finite.index(False)]} is not finite")
+        wrong = not_finite(self._parts.networks.tensors() | self._parts.recorder.tensors())
+        if wrong:
+            self._diverge(f"{wrong} is not finite")
 
     # --- the end
 
     def _stop_if_signalled(self) -> None:
-        asked = self._parts.stopping.signalled
-        if asked:
-            self._stop(*asked)
+        self._obey(self._agreement.ask(self._progress.step, at_once=True).signal)
+
+    def _obey(self, number: int | None) -> None:
+        if number is not None:
+            self._stop(f"stopped by {signal.Signals(number).name}", 128 + number)
 
     def _stop(self, why: str, code: int) -> NoReturn:
         self._end("stopped", why, said=why)
@@ -148,9 +155,10 @@ class Loop:
         """A checkpoint first, then what people look at."""
         self._refuse_what_is_not_finite()
         self._checkpoints.save()
-        leave_results(self._parts, f"{self._prepared.script}.py on {self._parts.data.name}")
-        self._record.write(state, message)
-        sum_up(self._parts, said, is_finished=state == "finished")
+        if ranks.is_first():
+            leave_results(self._parts, f"{self._prepared.script}.py on {self._parts.data.name}")
+            self._record.write(state, message)
+            sum_up(self._parts, said, is_finished=state == "finished")
 
     def finish(self, step: int) -> None:
         """The script's `main` has ended, after so many batches: all of them, or it broke out of the loop.

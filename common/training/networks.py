@@ -5,6 +5,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from common.nn import ranks
 from common.nn.device import place
 from common.nn.rebuildable import is_rebuildable
 
@@ -46,6 +47,8 @@ class Networks:
         """The network on the device and in the run's precision. Raises ValueError for a name that is taken."""
         if name in self._networks:
             raise ValueError(f"two networks are called {name}")
+        if ranks.world() > 1 and self._device.type == "cuda":  # on CPUs it would be slow: each process has its own
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         self._networks[name] = place(network, self._device, self._precision)
         return network
 
@@ -122,6 +125,19 @@ class Networks:
         finally:
             for network in training:
                 network.train()
+
+    @property
+    def normalises_batches(self) -> bool:
+        """Whether a network has batch norm that knows this process's share of a batch only."""
+        kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+        return any(isinstance(layer, kinds) for one in self._networks.values() for layer in one.modules())
+
+    def trained(self) -> list[torch.Tensor]:
+        """What is the same in all processes of a run: weights, averages, the optimizers' states; no statistics."""
+        average = [] if self._average is None else [self._average.network]
+        weights = [p for network in (*self._networks.values(), *average) for p in network.parameters()]
+        states = [state for optimizer in self._optimizers.values() for state in optimizer.state.values()]
+        return weights + [one for state in states for one in state.values() if isinstance(one, torch.Tensor)]
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Every weight and statistic by the name that an error gives it."""

@@ -1,4 +1,7 @@
-"""What looks at a run from time to time, each answering "is it time?" and "look". None of them changes the run."""
+"""What looks at a run from time to time, each answering "is it time?" and "look". None of them changes the run.
+
+Of several processes of a run the first looks, for all.
+"""
 
 import contextlib
 import math
@@ -7,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from common.console import say
+from common.nn import ranks
 from common.nn.pixels import floats
 from common.pictures.files import png
 from common.pictures.grids import COLUMNS, grid
@@ -45,6 +49,8 @@ class Grids:
         return self._drawn == self._parts.progress.step
 
     def look(self) -> None:
+        if not ranks.is_first():
+            return
         p = self._parts.progress
         with self._parts.aside():
             torch.manual_seed(self._parts.settings.seed)
@@ -101,6 +107,8 @@ class Evaluation:
 
     def look(self) -> dict[str, float]:
         """Nothing where a signal broke it off."""
+        if not ranks.is_first():
+            return {}
         began, scores, parts = time.monotonic(), {}, self._parts
         with contextlib.suppress(BrokenOff), parts.aside(), parts.stopping.breaking_off():
             scores = self._evaluator.score(parts.networks.sampled)
@@ -128,6 +136,8 @@ class CollapseWatch:
         )
 
     def look(self) -> dict[str, float]:
+        if not ranks.is_first():
+            return {}
         p, G = self._parts.progress, self._parts.networks.sampled
         if self._watch is None:
             self._watch = watch.Watch(self._parts.data, G.z_dim, self._parts.settings.seed)

@@ -10,6 +10,7 @@ from common.data.loading import load_for
 from common.data.reading import VERSION
 from common.errors import DataError
 from common.machine.load import Load
+from common.nn import ranks
 from common.nn.device import resolve_device, resolve_precision
 from common.nn.randomness import Randomness
 from common.nn.threads import asked_for, chosen
@@ -17,6 +18,7 @@ from common.options import FREE, Settings
 from common.runs.checkpoint import CheckpointFiles
 from common.runs.folder import RunFolder, holds_a_run
 from common.runs.record import read_record
+from common.training.agreement import refuse_a_bad_split, refuse_differences, refuse_other_ranks
 from common.training.batches import Batches
 from common.training.networks import Networks
 from common.training.parts import Parts
@@ -46,38 +48,64 @@ class Prepared:
 
 
 def prepare(script: str, kind: type[Settings], given: Mapping[str, Any], stopping: Stopping) -> Prepared:
-    """Raises Refusal for a line, data or a folder that will not do, Done where there is nothing left to do."""
+    """Raises Refusal for a line, data or a folder that will not do, Done where there is nothing left to do.
+
+    Of several processes the first takes possession of the folder, and reads the data before the others do.
+    """
     folder = RunFolder(given["folder"])
-    folder.check_writable()
     try:
-        if holds_a_run(folder.path):
-            folder.lock()
-        return _prepare(script, kind, given, stopping, folder)
+        record = ranks.first(lambda: _record_of(script, kind, given, folder))
+        return _prepare(script, kind, given, stopping, folder, record)
     except BaseException:
         folder.release()
         raise
 
 
-def _prepare(
-    script: str, kind: type[Settings], given: Mapping[str, Any], stopping: Stopping, folder: RunFolder
-) -> Prepared:
-    load, record = Load(), None if given.get("fresh") else read_record(folder.path)
+def _record_of(
+    script: str, kind: type[Settings], given: Mapping[str, Any], folder: RunFolder
+) -> Mapping[str, Any] | None:
+    """The record of the run that goes on, which is locked then. A finished one answers before its data are read."""
+    folder.check_writable()
+    if holds_a_run(folder.path):
+        folder.lock()
+    record = None if given.get("fresh") else read_record(folder.path)
     s, files = settle(script, kind, given, record), CheckpointFiles(folder)
-    longer = bool({"epochs", "images"} & set(given))
-    if record:  # a finished run answers before its data are read
+    if record:
         files.refuse_if_gone(record)
-        plan = make_plan(s, record["dataset"]["images"], record, longer)
+        plan = make_plan(s, record["dataset"]["images"], record, _is_longer(given))
         end_if_finished(folder, files, record, plan)
-    data = _load(s, record)
-    device = resolve_device(record["device"] if record else s.device)
+        refuse_other_ranks(folder.path, record, s)
+    return record
+
+
+def _is_longer(given: Mapping[str, Any]) -> bool:
+    """Whether the line asks for a length."""
+    return bool({"epochs", "images"} & set(given))
+
+
+def _prepare(
+    script: str,
+    kind: type[Settings],
+    given: Mapping[str, Any],
+    stopping: Stopping,
+    folder: RunFolder,
+    record: Mapping[str, Any] | None,
+) -> Prepared:
+    load, s = Load(), settle(script, kind, given, record)
+    data = ranks.in_turn(lambda: _load(s, record))
+    device = ranks.in_turn(lambda: ranks.own_gpu(resolve_device(record["device"] if record else s.device)))
     precision = record["precision"] if record else resolve_precision(s.precision, device)
-    if not record:
+    if record:
+        plan = make_plan(s, record["dataset"]["images"], record, _is_longer(given))
+    else:
         images, usual = len(data.images), s.batch_size
         s = with_batches_that_fit(s, given, images)
-        plan = make_plan(s, images, None, longer)
+        plan = make_plan(s, images, None, _is_longer(given))
         if s.batch_size < usual and not s.quiet:
             fewer = f"{images} training images are fewer than the usual {usual} of a batch"
             say(f"{folder.path}: in batches of {s.batch_size}, for {fewer}; --batch-size sets another number")
+    refuse_a_bad_split(s.batch_size)
+    refuse_differences(given, data.fingerprint)
     randomness, progress = Randomness(device), Progress(plan)
     randomness.seed(s.seed)
     had = (record["threads"], record.get("most_threads")) if record else (None, None)
@@ -88,7 +116,7 @@ def _prepare(
     recorder = Recorder(folder, progress, networks, device)
     batches = Batches(data, s.batch_size, device, s.flip, s.seed)
     parts = Parts(folder, s, data, device, batches, progress, networks, randomness, recorder, stopping, share)
-    return Prepared(script, frozenset(given), record, files, precision, parts)
+    return Prepared(script, frozenset(given), record, CheckpointFiles(folder), precision, parts)
 
 
 def _load(s: Settings, record: Mapping[str, Any] | None) -> Dataset:

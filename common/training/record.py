@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from common import __version__
+from common.console import counted, say
 from common.data.reading import VERSION
+from common.nn import ranks
 from common.options import FREE
 from common.runs.folder import RunFolder
 from common.runs.record import write_record
@@ -49,6 +51,7 @@ class Record:
             },
             "device": str(device),
             "precision": run.precision,
+            **self._processes(),
             "dataset": {
                 "name": comparable("dataset", data.name),
                 "fingerprint": data.fingerprint,
@@ -71,7 +74,16 @@ class Record:
         self.write("running")
         self.is_begun = True
 
+    def _processes(self) -> dict[str, Any]:
+        """How many the run has, and from which steps on it had others than before."""
+        before, now, changes = self._earlier.get("ranks", 1), ranks.world(), self._earlier.get("rank_changes", [])
+        if self._earlier and before != now:
+            changes = [*changes, {"step": self._progress.step, "ranks": now}]
+            say(f"{self._folder.path}: goes on with {counted(now, 'process', 'processes')} in place of {before}")
+        return {"ranks": now, "rank_changes": changes}
+
     def write(self, state: str, message: str = "") -> None:
+        """By the first of several processes; the others keep theirs to themselves."""
         p = self._progress
         self.content |= self._share.about
         self.content |= {
@@ -84,4 +96,5 @@ class Record:
             "images_per_second": round(p.images_per_second, 1) if p.step else None,
             "written": _now(),
         }
-        write_record(self._folder.path, self.content)
+        if ranks.is_first():
+            write_record(self._folder.path, self.content)

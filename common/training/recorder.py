@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.console import clock, say
+from common.nn import ranks
 from common.runs.board import Board
 from common.runs.folder import RunFolder
 from common.runs.log import Log, log_agrees
@@ -46,9 +47,9 @@ class Recorder:
     def write_row(self, found: Mapping[str, float]) -> dict[str, Any]:
         """The means since the last row and what was `found`; returns them. Waits for the device."""
         names, p = list(self._sums), self._progress
-        means = torch.stack([total.float() / count for total, count in self._sums.values()]).tolist() if names else []
+        means = [total.float() / count for total, count in self._sums.values()]
         self._sums = {}
-        values: dict[str, Any] = dict(zip(names, means, strict=True))
+        values: dict[str, Any] = dict(zip(names, ranks.mean(torch.stack(means)).tolist() if means else [], strict=True))
         values = {
             name: value if isinstance(value, int) else float(f"{value:.6g}") for name, value in (values | found).items()
         }
@@ -65,7 +66,7 @@ class Recorder:
         return values
 
     def state_dict(self) -> dict[str, Any]:
-        sums = {name: [torch.as_tensor(total), count] for name, (total, count) in self._sums.items()}
+        sums = {name: [ranks.mean(torch.as_tensor(total)), count] for name, (total, count) in self._sums.items()}
         return {"rows": json.dumps(self.rows), "sums": sums}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 import math
 
+from common.nn import ranks
+
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -11,11 +13,12 @@ def descend(loss: Tensor, optimizer: Optimizer) -> None:
     """One step of `optimizer` down the gradient of `loss`.
 
     Gradients are computed for the optimizer's own parameters only, so the generator's step neither touches nor pays
-    for the discriminator's.
+    for the discriminator's. Several processes of a run each have a share of the batch, and descend the mean.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     optimizer.zero_grad()
     loss.backward(inputs=parameters)
+    ranks.average_gradients(parameters)
     optimizer.step()
 
 

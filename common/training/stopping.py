@@ -18,7 +18,7 @@ class Stopping:
     def __init__(self, began: float):
         self._began = began  # by time.monotonic()
         self._limit: float | None = None  # seconds from then on
-        self._signal: int | None = None
+        self.signal: int | None = None  # the first that came, here or in another process of the run
         self._in_loop = False  # a signal then waits for the pause between two steps
         self._may_break_off = False
 
@@ -28,12 +28,16 @@ class Stopping:
 
     def on_signal(self, number: int, frame: object) -> None:
         """Asks the loop to stop after this step; before it has begun there is nothing to save."""
-        self._signal = number
+        self.hear(number)
         if not self._in_loop:
             raise Stopped(f"stopped by {signal.Signals(number).name} before the first step", 128 + number)
         if self._may_break_off:
             self._may_break_off = False
             raise BrokenOff
+
+    def hear(self, number: int) -> None:
+        """Of a signal."""
+        self.signal = self.signal or number
 
     @contextlib.contextmanager
     def breaking_off(self) -> Iterator[None]:
@@ -47,14 +51,7 @@ class Stopping:
     @property
     def is_hurried(self) -> bool:
         """A signal has seconds to be answered in."""
-        return self._signal is not None
-
-    @property
-    def signalled(self) -> tuple[str, int] | None:
-        """Why a signal asks for the end and the exit code, if one does."""
-        if self._signal is None:
-            return None
-        return f"stopped by {signal.Signals(self._signal).name}", 128 + self._signal
+        return self.signal is not None
 
     @property
     def time_is_up(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from common.errors import BadArgument, DataError
+from common.nn import ranks
 from common.nn.augment import see_augmented
 from common.nn.device import in_float32
 from common.pictures.grids import COLUMNS
@@ -95,8 +96,9 @@ class Training:
         return self._networks.add_optimizer(name, optimizer)
 
     def noise(self) -> Tensor:
-        """z ~ N(0, I), (batch size, z_dim)."""
-        return torch.randn(self.settings.batch_size, self.settings.z_dim, device=self.device)
+        """z ~ N(0, I), (batch size, z_dim); of several processes each has its share."""
+        count = self.settings.batch_size // ranks.world()
+        return ranks.share_of(lambda n: torch.randn(n, self.settings.z_dim, device=self.device), count)
 
     def reals(self) -> Tensor:
         """Further real images, (B, C, H, W) in [-1, 1], drawn at random; they do not count as shown."""
