@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import shutil
+import signal
 
 import lsgan
 import wgan
@@ -100,7 +101,7 @@ def test_a_run_stopped_between_critic_steps_goes_on_inside_the_iteration(launch,
 
     def signalled(self):
         looks.append(1)
-        return ("stopped by a test", 143) if len(looks) == at else asked(self)
+        return signal.SIGTERM if len(looks) == at else asked(self)
 
     with monkeypatch.context() as patch:
         patch.setattr(Stopping, "signalled", property(signalled))
@@ -201,7 +202,7 @@ def test_a_run_that_goes_on_shows_its_newest_grid_from_the_start(start, finished
     latest = folder / "samples" / "latest.png"
     newest = (folder / "samples" / "epoch-0003.png").read_bytes()
     assert latest.read_bytes() == newest
-    monkeypatch.setattr(Stopping, "signalled", property(lambda _: ("stopped by a test", 143)))
+    monkeypatch.setattr(Stopping, "signalled", property(lambda _: signal.SIGTERM))
     for epochs, damage in ((4, latest.unlink), (5, lambda: latest.write_bytes(b"old"))):
         damage()
         assert start("gan", *RATES, folder, "--epochs", epochs).code == 143
@@ -327,7 +328,7 @@ def test_a_signal_breaks_off_what_may_take_minutes_and_nothing_else():
         stopping.on_signal(15, None)
         pytest.fail("it went on")
     stopping.on_signal(15, None)
-    assert stopping.signalled == ("stopped by SIGTERM", 143) and stopping.is_hurried
+    assert stopping.signalled == signal.SIGTERM and stopping.is_hurried
 
 
 # --- what a variant of one's own trips over

@@ -47,10 +47,10 @@ class Agreement:
         """What any process is asked for; nothing where it is too early to ask. All call this at the same steps."""
         stopping = self._stopping
         if ranks.world() == 1:
-            return Asked(stopping.signal, stopping.time_is_up, checkpoint_is_due)
+            return Asked(stopping.signalled, stopping.time_is_up, checkpoint_is_due)
         if step < self._next and not at_once:
             return Asked()
-        own = [stopping.signal or 0, int(stopping.time_is_up), int(checkpoint_is_due), self._steps_to_the_next(step)]
+        own = [stopping.signalled or 0, int(stopping.time_is_up), int(checkpoint_is_due), self._steps_to_the_next(step)]
         signal, time_is_up, checkpoint, steps = ranks.largest(own)
         self.begin(step)
         self._next = step + steps

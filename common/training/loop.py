@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from common.console import SAME_LINE, say
-from common.data.cache import point_caches_here
-from common.errors import Busy, Diverged, FolderError, Stopped
+from common.errors import Diverged, FolderError, Stopped
 from common.nn import ranks
-from common.runs.folder import holds_a_run
 from common.training.agreement import Agreement, not_finite
 from common.training.beginning import introduction
 from common.training.checkpoints import Checkpoints
 from common.training.ending import leave_results, sum_up
 from common.training.observers import CollapseWatch, Evaluation, Grids
-from common.training.preparation import Prepared
+from common.training.preparation import Prepared, take_possession
 from common.training.record import Record
 from common.training.recorder import Display, wrong_figure
 
@@ -48,7 +46,7 @@ class Loop:
         # Early, for it may refuse the data, or take a minute in which a signal ends the run.
         ranks.first(self._evaluation.prepare)
         self._parts.stopping.enter_the_loop(s.time_limit)
-        ranks.first(self._take_possession)
+        ranks.first(lambda: take_possession(self._folder, s.fresh))
         progress.start_the_clock()
         self._checkpoints.start_the_clock()
         if self._prepared.record is not None and self._checkpoints.load() and ranks.is_first():
@@ -64,15 +62,6 @@ class Loop:
         self._display.open()
         if not progress.looked:  # a signal broke off what was due at an epoch's end
             self._look()
-
-    def _take_possession(self) -> None:
-        if not self._folder.locked:
-            self._folder.lock()
-            if not self._parts.settings.fresh and holds_a_run(self._folder.path):
-                raise Busy(f"{self._folder.path}: another process began this run just now; try again")
-        point_caches_here()
-        if self._parts.settings.fresh:
-            self._folder.move_aside()
 
     # --- between two steps
 

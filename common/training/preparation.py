@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.console import say
+from common.data.cache import point_caches_here
 from common.data.dataset import Dataset
 from common.data.loading import load_for
 from common.data.reading import VERSION
-from common.errors import DataError
+from common.errors import Busy, DataError
 from common.machine.load import Load
 from common.nn import ranks
 from common.nn.device import resolve_device, resolve_precision
@@ -117,6 +118,17 @@ def _prepare(
     batches = Batches(data, s.batch_size, device, s.flip, s.seed)
     parts = Parts(folder, s, data, device, batches, progress, networks, randomness, recorder, stopping, share)
     return Prepared(script, frozenset(given), record, CheckpointFiles(folder), precision, parts)
+
+
+def take_possession(folder: RunFolder, is_fresh: bool) -> None:
+    """From here on the folder is this run's. Raises Busy where another process was quicker, or FolderError."""
+    if not folder.locked:
+        folder.lock()
+        if not is_fresh and holds_a_run(folder.path):
+            raise Busy(f"{folder.path}: another process began this run just now; try again")
+    point_caches_here()
+    if is_fresh:
+        folder.move_aside()
 
 
 def _load(s: Settings, record: Mapping[str, Any] | None) -> Dataset:

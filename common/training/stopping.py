@@ -18,7 +18,7 @@ class Stopping:
     def __init__(self, began: float):
         self._began = began  # by time.monotonic()
         self._limit: float | None = None  # seconds from then on
-        self.signal: int | None = None  # the first that came, here or in another process of the run
+        self._signal: int | None = None  # the first that came, here or in another process of the run
         self._in_loop = False  # a signal then waits for the pause between two steps
         self._may_break_off = False
 
@@ -37,7 +37,7 @@ class Stopping:
 
     def hear(self, number: int) -> None:
         """Of a signal."""
-        self.signal = self.signal or number
+        self._signal = self._signal or number
 
     @contextlib.contextmanager
     def breaking_off(self) -> Iterator[None]:
@@ -51,7 +51,12 @@ class Stopping:
     @property
     def is_hurried(self) -> bool:
         """A signal has seconds to be answered in."""
-        return self.signal is not None
+        return self._signal is not None
+
+    @property
+    def signalled(self) -> int | None:
+        """The signal that asks for the end, if one does."""
+        return self._signal
 
     @property
     def time_is_up(self) -> bool:
