@@ -31,6 +31,10 @@ class Busy(Refusal):
     code = 75  # EX_TEMPFAIL: cron may try again
 
 
+class Unreachable(Refusal):
+    code = 75  # as above: the cluster may be there later
+
+
 class Done(Refusal):
     """There is nothing left to do: not an error."""
 

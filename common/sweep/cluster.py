@@ -1,0 +1,208 @@
+"""Runs as tasks of a Ray cluster, on the machines that see the sweep's folder.
+
+What a run needs to go on elsewhere is in its folder, so that a run whose machine is lost is simply started again.
+"""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.console import counted, say
+from common.errors import BadArgument, FolderError, described
+from common.lifeline import on_a_lifeline
+from common.scripts import HOME
+from common.sweep import remote
+from common.sweep.joining import connect
+from common.sweep.nodes import Nodes
+from common.sweep.pool import Start
+
+KILLED, BUSY, TERMINATED = 137, 75, 143
+VERDICT_WITHIN = 10.0  # seconds in which Ray says of a run that was terminated whether its node was, too
+ENDS_WITHIN = 30.0  # seconds that runs are waited for when the pool is closed
+
+
+@dataclass
+class Attempt:
+    """A run that has not ended for good, and its newest attempt.
+
+    stream   Ray's, of what the task yields; None between two attempts and while a code is in doubt
+    node     that it runs on, or ran on last
+    code     that it ended with last; TERMINATED is in doubt
+    due      by time.monotonic(), when the next attempt is begun, or what is in doubt counts
+    """
+
+    start: Start
+    number: int = 0
+    stream: Any = None
+    node: str | None = None
+    is_running: bool = False
+    code: int | None = None
+    due: float = 0.0
+
+
+class RayPool:
+    """On the nodes of the cluster at `address`, each run with so many `threads` and `gpus`, which may be a fraction.
+
+    A run whose worker or node dies is started again, on another node if one has room, up to `retries` times. Raises
+    BadArgument, FolderError or Unreachable; see `Nodes`.
+    """
+
+    def __init__(self, address: str, folder: Path, threads: int, gpus: float, retries: int):
+        if gpus > 1 and gpus % 1:
+            raise BadArgument(f"--gpus {gpus:g}: more than one is a whole number on a cluster")
+        connect(address)
+        self._threads, self._gpus, self._retries = threads, gpus, retries
+        self._attempts: dict[str, Attempt] = {}
+        self._is_stopping = self._is_waiting = False
+        self._nodes = Nodes(folder, threads, gpus)
+        try:
+            self._nodes.examine()
+        except BaseException:
+            self.close()
+            raise
+        at_once = counted(self._nodes.places, "run")
+        say(f"--ray {address}: {at_once} at once on {counted(len(self._nodes.fit), 'node')} ({self._nodes})")
+
+    def room(self) -> bool:
+        return not self._is_stopping and len(self._attempts) < self._nodes.places
+
+    def start(self, start: Start) -> None:
+        self._attempts[start.name] = attempt = Attempt(start)
+        self._begin(attempt)
+
+    def ended(self) -> list[tuple[str, int]]:
+        self._nodes.look()
+        codes = {name: self._followed(attempt) for name, attempt in self._attempts.items()}
+        self._attempts = {name: attempt for name, attempt in self._attempts.items() if codes[name] is None}
+        return [(name, code) for name, code in codes.items() if code is not None]
+
+    def stop(self) -> None:
+        import ray
+
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        for attempt in self._attempts.values():
+            if attempt.stream is not None:
+                ray.cancel(attempt.stream)
+
+    def close(self) -> None:
+        import ray
+
+        self.stop()
+        until = time.monotonic() + ENDS_WITHIN
+        while self._attempts and time.monotonic() < until:
+            self.ended()
+            time.sleep(remote.PAUSE)
+        self._nodes.close()
+        ray.shutdown()
+
+    def _begin(self, attempt: Attempt) -> None:
+        """On any node at first, later on another than before, if one has room."""
+        import ray
+
+        nodes = [node for node in self._nodes.fit if node.places]
+        if not nodes:
+            if not self._is_waiting:
+                say("no node is left that can take a run: waiting for one to join (`ray start --address ...` there)")
+            self._is_waiting, attempt.due = True, time.monotonic() + 1
+            return
+        self._is_waiting = False
+        if attempt.number:
+            taken = Counter(other.node for other in self._attempts.values() if other.is_running)
+            nodes = [n for n in nodes if n.id != attempt.node and taken[n.id] < n.places] or nodes
+        attempt.number += 1
+        attempt.stream = (
+            ray.remote(remote.attempt)
+            .options(
+                name=attempt.start.name,
+                num_cpus=self._threads,
+                num_gpus=self._gpus,
+                num_returns="streaming",
+                max_retries=0,
+                scheduling_strategy="SPREAD",
+                label_selector={"ray.io/node-id": f"in({','.join(node.id for node in nodes)})"},
+            )
+            .remote(self._order(attempt))
+        )
+
+    def _order(self, attempt: Attempt) -> remote.Order:
+        start = attempt.start
+        # A task that has no GPU may see one nevertheless.
+        is_on_cpu = not self._gpus and not any(word.split("=")[0] == "--device" for word in start.arguments)
+        arguments = (*start.arguments, *("--device", "cpu") * is_on_cpu)
+        script = str(HOME / f"{start.script}.py")
+        environment = on_a_lifeline({"OMP_NUM_THREADS": str(self._threads)})
+        return remote.Order(script, arguments, str(start.log.absolute()), environment, attempt.number)
+
+    def _followed(self, attempt: Attempt) -> int | None:
+        """The exit code of a run that has ended for good."""
+        if attempt.stream is not None:
+            return self._outcome(attempt)
+        if self._is_stopping:
+            return attempt.code or TERMINATED
+        if attempt.code == TERMINATED and attempt.node not in self._nodes:
+            return self._again(attempt, KILLED, f"{self._nodes.name_of(attempt.node)} went down")
+        if time.monotonic() < attempt.due:
+            return None
+        if attempt.code == TERMINATED:
+            return TERMINATED
+        self._begin(attempt)
+        return None
+
+    def _outcome(self, attempt: Attempt) -> int | None:
+        """What the task has told since the last look. An exit code, if that counts."""
+        import ray
+        from ray import exceptions
+
+        try:
+            while ray.wait([attempt.stream], timeout=0, fetch_local=False)[0]:
+                told = ray.get(next(attempt.stream))
+                if isinstance(told, int):
+                    return self._counted(attempt, told)
+                attempt.node, attempt.is_running = told, True
+        except exceptions.TaskCancelledError:
+            return TERMINATED
+        except exceptions.RayTaskError as error:
+            say(f"{attempt.start.name}: cannot be started ({described(error.cause)})")
+            return FolderError.code if isinstance(error.cause, OSError) else 1
+        except exceptions.TaskUnschedulableError:  # the nodes that it waited for are no longer there
+            attempt.number -= 1
+            attempt.stream = None
+        except exceptions.RayError as error:
+            where = self._nodes.name_of(attempt.node)
+            if isinstance(error, exceptions.NodeDiedError):
+                self._nodes.lose(attempt.node)
+                return self._again(attempt, KILLED, f"{where} is gone")
+            if isinstance(error, exceptions.OutOfMemoryError):
+                return self._again(attempt, KILLED, f"{where} is short of memory, and Ray killed its worker")
+            return self._again(attempt, KILLED, f"its worker on {where} is gone ({type(error).__name__})")
+        return None
+
+    def _counted(self, attempt: Attempt, code: int) -> int | None:
+        """The exit code, unless the run is started again or may have to be."""
+        where = self._nodes.name_of(attempt.node)
+        if code == TERMINATED and not self._is_stopping:
+            attempt.stream, attempt.is_running, attempt.code = None, False, code
+            attempt.due = time.monotonic() + VERDICT_WITHIN
+            return None
+        if code == KILLED:
+            return self._again(attempt, code, f"was killed on {where}")
+        if code == BUSY:
+            wait = 2.0**attempt.number
+            return self._again(attempt, code, "its folder is held by another process, as one that just ends", wait)
+        return code
+
+    def _again(self, attempt: Attempt, code: int, why: str, wait: float = 0.0) -> int | None:
+        """Has it started again after so many seconds. The code, where it is not."""
+        if self._is_stopping:
+            return code
+        if attempt.number > self._retries:
+            say(f"{attempt.start.name}: {why}; given up after {counted(attempt.number, 'attempt')}")
+            return code
+        say(f"{attempt.start.name}: {why}; attempt {attempt.number + 1} of {self._retries + 1} follows")
+        attempt.stream, attempt.is_running, attempt.code = None, False, code
+        attempt.due = time.monotonic() + wait
+        return None
