@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from common.errors import BadArgument, Unreachable
 from common.storage.platforms import SIGNALS
 from common.sweep import remote
 
-ANSWERS_WITHIN = 8.0  # seconds
+ANSWERS_WITHIN = 6.0  # seconds
+HINT = "start one with `ray start --head`, or let this machine join it with `ray start --address HOST:PORT`"
 # Ray waits without end for a cluster that is not there, writes on its standard error meanwhile, and may abort.
 REHEARSAL = """import sys, ray
 ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
@@ -25,6 +27,8 @@ def connect(address: str) -> None:
     if address != "auto" and not re.fullmatch(r"[^:/\s]+:\d{1,5}", address):
         raise BadArgument(f"--ray {address}: must be auto or HOST:PORT, the address that `ray start --head` printed")
     ray = _import_ray()
+    if address != "auto":
+        _refuse_what_is_closed(address)
     found = _rehearsed(address)
     with _signals_kept():
         ray.init(found, log_to_driver=False, logging_level="ERROR")
@@ -33,21 +37,29 @@ def connect(address: str) -> None:
     ray._private.worker._worker_logs_enabled = False
 
 
+def _refuse_what_is_closed(address: str) -> None:
+    """Raises Unreachable where nothing listens, which is known at once."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWERS_WITHIN / 2).close()
+    except (OSError, OverflowError) as error:
+        raise Unreachable(f"--ray {address}: {getattr(error, 'strerror', None) or error}; {HINT}") from error
+
+
 def _rehearsed(address: str) -> str:
     """The cluster's own host:port, found out by another process. Raises Unreachable."""
-    hint = "start one with `ray start --head`, or join it on this machine with `ray start --address HOST:PORT`"
     command = [sys.executable, "-c", REHEARSAL, address]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tried:
         try:
             out, err = tried.communicate(timeout=ANSWERS_WITHIN)
         except subprocess.TimeoutExpired:
-            raise Unreachable(f"--ray {address}: no cluster that this machine is part of answers; {hint}") from None
+            raise Unreachable(f"--ray {address}: no cluster that this machine is part of answers; {HINT}") from None
         finally:
             tried.kill()
     if tried.returncode:
         last = (err.decode(errors="replace").strip().splitlines() or ["it ended without a word"])[-1]
         why = "no cluster runs on this machine" if last.startswith("ConnectionError") else last[:200]
-        raise Unreachable(f"--ray {address}: {why}; {hint}")
+        raise Unreachable(f"--ray {address}: {why}; {HINT}")
     return out.decode().split()[-1]
 
 

@@ -53,12 +53,15 @@ class Nodes:
         import ray
 
         self._ask()
+        asked = list(self._asked)
         waiting = [answer for _, answer in self._asked.values()]
         ray.wait(waiting, num_returns=len(waiting), timeout=EXAMINED_WITHIN)
-        for node, answer in self._asked.values():
-            self._judge(node, answer)
-            self._fit[node.id] = node
-        self._asked.clear()
+        self._ask()  # those that have died meanwhile are forgotten
+        for id in asked:
+            if id in self._asked:
+                node, answer = self._asked.pop(id)
+                self._judge(node, answer)
+                self._fit[id] = node
         if not self.places:
             wanted = f"{self._threads} cores" + f" and {self._gpus:g} GPUs" * bool(self._gpus)
             raise BadArgument(f"no node of the cluster has {wanted} for a run; `ray status` shows what they have")

@@ -19,6 +19,8 @@ from pathlib import Path
 
 TOKEN = "token"  # the driver's file; a node's answer beside it is called by the node's ID
 PAUSE = 0.05  # seconds between two looks at a run
+# A worker that ends, because its node or the sweep does, sends SIGKILL to its children, not to theirs.
+BETWEEN = ("sh", "-c", '"$@"; exit $?', "sh")
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,9 @@ def attempt(order: Order) -> Iterator[str | int]:
         told = f"$ {shlex.join(command)}  # attempt {order.attempt}, on {platform.node()}\n"
         log.write(told.encode("utf-8", "backslashreplace"))
         log.flush()
-        # In a session of its own: Ray sends SIGTERM to the process group of a dead worker, and SIGKILL 0.2 s later.
+        # In a session of its own: Ray sends SIGKILL to the process group of a worker that was killed.
         run = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
+            [*BETWEEN, *command], stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
         )
     try:
         yield node
