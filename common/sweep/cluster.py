@@ -52,11 +52,11 @@ class RayPool:
     def __init__(self, address: str, folder: Path, threads: int, gpus: float, retries: int):
         if gpus > 1 and gpus % 1:
             raise BadArgument(f"--gpus {gpus:g}: more than one is a whole number on a cluster")
-        connect(address)
+        head = connect(address)
         self._threads, self._gpus, self._retries = threads, gpus, retries
         self._attempts: dict[str, Attempt] = {}
         self._is_stopping = self._is_waiting = False
-        self._nodes = Nodes(folder, threads, gpus)
+        self._nodes = Nodes(folder, head, threads, gpus)
         try:
             self._nodes.examine()
         except BaseException:
@@ -73,7 +73,9 @@ class RayPool:
         self._begin(attempt)
 
     def ended(self) -> list[tuple[str, int]]:
-        self._nodes.look()
+        """Raises Unreachable when the cluster's head is lost, and all runs with it."""
+        if not self._is_stopping:
+            self._nodes.look()
         codes = {name: self._followed(attempt) for name, attempt in self._attempts.items()}
         self._attempts = {name: attempt for name, attempt in self._attempts.items() if codes[name] is None}
         return [(name, code) for name, code in codes.items() if code is not None]

@@ -22,22 +22,26 @@ ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
 print(ray.get_runtime_context().gcs_address)"""
 
 
-def connect(address: str) -> None:
-    """Joins the cluster at host:port, or for `auto` the one of this machine. Raises BadArgument or Unreachable."""
+def connect(address: str) -> str:
+    """Joins the cluster at host:port, or for `auto` the one of this machine; returns its host:port.
+
+    Raises BadArgument or Unreachable.
+    """
     if address != "auto" and not re.fullmatch(r"[^:/\s]+:\d{1,5}", address):
         raise BadArgument(f"--ray {address}: must be auto or HOST:PORT, the address that `ray start --head` printed")
     ray = _import_ray()
     if address != "auto":
-        _refuse_what_is_closed(address)
+        refuse_what_is_closed(address)
     found = _rehearsed(address)
     with _signals_kept():
         ray.init(found, log_to_driver=False, logging_level="ERROR")
     ray.cloudpickle.register_pickle_by_value(remote)
     # What Ray tells of dead workers and nodes, in many lines on standard output, has no option of its own.
     ray._private.worker._worker_logs_enabled = False
+    return found
 
 
-def _refuse_what_is_closed(address: str) -> None:
+def refuse_what_is_closed(address: str) -> None:
     """Raises Unreachable where nothing listens, which is known at once."""
     host, _, port = address.rpartition(":")
     try:

@@ -14,9 +14,11 @@ from common.errors import BadArgument, FolderError, Refusal, Unreachable
 from common.scripts import HOME
 from common.storage.whole import scratch_folder
 from common.sweep import remote
+from common.sweep.joining import refuse_what_is_closed
 
 EXAMINED_WITHIN = 60.0  # seconds: the first worker of a node takes some to start
 LOOK_EVERY = 1.0  # seconds between two looks at which nodes there are
+LOST_AFTER = 10.0  # seconds without a word of the head
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,12 @@ class Nodes:
     """Those that see the sweep's folder and have the same code and torch: the others have no runs.
 
     folder   of the sweep
+    head     host:port of the cluster
     threads, gpus   of each run
     """
 
-    def __init__(self, folder: Path, threads: int, gpus: float):
+    def __init__(self, folder: Path, head: str, threads: int, gpus: float):
+        self._head, self._heard = head, time.monotonic()
         self._folder, self._threads, self._gpus = folder.absolute(), threads, gpus
         self._fit: dict[str, Node] = {}
         self._names: dict[str, str] = {}  # also of those that are gone
@@ -70,11 +74,29 @@ class Nodes:
         self._undo.close()
 
     def look(self) -> None:
-        """Which there are now. One that has joined is examined first, which is not waited for."""
-        if time.monotonic() - self._looked >= LOOK_EVERY:
+        """Which there are now. One that has joined is examined first, which is not waited for.
+
+        Raises Unreachable where the head has not answered for a while.
+        """
+        if time.monotonic() - self._looked >= LOOK_EVERY and self._is_there():
             self._ask()
             for node, answer in list(self._asked.values()):
                 self._take_in(node, answer)
+
+    def _is_there(self) -> bool:
+        """Whether the head answers. Ray would wait for it a minute, and then end this process."""
+        self._looked = time.monotonic()
+        try:
+            refuse_what_is_closed(self._head)
+        except Unreachable as error:
+            if time.monotonic() - self._heard > LOST_AFTER:
+                raise Unreachable(
+                    f"the head of the cluster, {self._head}, is lost; every run ends with a checkpoint, and the same"
+                    " line goes on when there is a cluster again"
+                ) from error
+            return False
+        self._heard = time.monotonic()
+        return True
 
     @property
     def fit(self) -> list[Node]:
