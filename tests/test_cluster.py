@@ -331,3 +331,25 @@ def test_a_node_is_lost_in_the_middle_of_a_sweep(pool, run_of, shell, tmp_path):
             == 0
         )
         assert differences(tmp_path / "whole" / start.name, tmp_path / start.name) == []
+
+
+@pytest.mark.slow
+def test_a_run_moves_to_a_node_that_joins_and_ends_in_one_line_when_the_head_is_lost(pool, run_of, tmp_path, capfd):
+    with two_nodes(num_cpus=1) as cluster:
+        starts, pool_ = [run_of(name, *LONG) for name in "ab"], pool(cluster.address)
+        for start in starts:
+            pool_.start(start)
+
+        def wait_until(happened):
+            wait_for(lambda: pool_.ended() == [] and happened())
+
+        wait_until(lambda: all(map(trains, starts)))
+        cluster.remove_node(cluster.second, allow_graceful=False)
+        wait_until(lambda: "attempt 2 of 6 follows" in capfd.readouterr().err)
+        cluster.add_node(**NODE, num_cpus=1)
+        wait_until(lambda: sorted(map(attempts_of, starts)) == [1, 2])
+        cluster.head_node.kill_gcs_server()
+        with pytest.raises(Unreachable, match=r"the head of the cluster, .*, is lost"):
+            wait_until(lambda: False)
+        pool_.close()
+    assert all(record_of(tmp_path / name)["state"] == "stopped" for name in "ab")

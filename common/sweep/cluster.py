@@ -15,7 +15,7 @@ from common.lifeline import on_a_lifeline
 from common.scripts import HOME
 from common.sweep import remote
 from common.sweep.joining import connect
-from common.sweep.nodes import Nodes
+from common.sweep.nodes import Node, Nodes
 from common.sweep.pool import Start
 
 KILLED, BUSY, TERMINATED = 137, 75, 143
@@ -102,19 +102,16 @@ class RayPool:
         ray.shutdown()
 
     def _begin(self, attempt: Attempt) -> None:
-        """On any node at first, later on another than before, if one has room."""
+        """Once a node has room, later attempts on another one than before if there is one."""
         import ray
 
-        nodes = [node for node in self._nodes.fit if node.places]
+        if not self._nodes.places and not self._is_waiting:
+            say("no node is left that can take a run: waiting for one to join (`ray start --address ...` there)")
+        self._is_waiting = not self._nodes.places
+        nodes = self._nodes_with_room()
         if not nodes:
-            if not self._is_waiting:
-                say("no node is left that can take a run: waiting for one to join (`ray start --address ...` there)")
-            self._is_waiting, attempt.due = True, time.monotonic() + 1
             return
-        self._is_waiting = False
-        if attempt.number:
-            taken = Counter(other.node for other in self._attempts.values() if other.is_running)
-            nodes = [n for n in nodes if n.id != attempt.node and taken[n.id] < n.places] or nodes
+        nodes = [node for node in nodes if node.id != attempt.node] or nodes
         attempt.number += 1
         attempt.stream = (
             ray.remote(remote.attempt)
@@ -129,6 +126,13 @@ class RayPool:
             )
             .remote(self._order(attempt))
         )
+
+    def _nodes_with_room(self) -> list[Node]:
+        """Those for one run more than there are, as far as this sweep knows. Ray knows of other programs' tasks."""
+        taken = Counter(attempt.node for attempt in self._attempts.values() if attempt.is_running)
+        unplaced = sum(attempt.stream is not None and not attempt.is_running for attempt in self._attempts.values())
+        nodes = [node for node in self._nodes.fit if taken[node.id] < node.places]
+        return nodes if sum(node.places - taken[node.id] for node in nodes) > unplaced else []
 
     def _order(self, attempt: Attempt) -> remote.Order:
         start = attempt.start

@@ -14,7 +14,7 @@ from common.errors import BadArgument, Unreachable
 from common.storage.platforms import SIGNALS
 from common.sweep import remote
 
-ANSWERS_WITHIN = 6.0  # seconds
+ANSWERS_WITHIN = 5.0  # seconds
 HINT = "start one with `ray start --head`, or let this machine join it with `ray start --address HOST:PORT`"
 # Ray waits without end for a cluster that is not there, writes on its standard error meanwhile, and may abort.
 REHEARSAL = """import sys, ray
