@@ -5,41 +5,19 @@ What a run needs to go on elsewhere is in its folder, so that a run whose machin
 
 import time
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from common.console import counted, say
-from common.errors import BadArgument, FolderError, described
-from common.lifeline import on_a_lifeline
-from common.scripts import HOME
+from common.errors import BadArgument
 from common.sweep import remote
 from common.sweep.joining import connect
 from common.sweep.nodes import Node, Nodes
 from common.sweep.pool import Start
+from common.sweep.tasks import TERMINATED, Attempt, Loss, begin, outcome
 
-KILLED, BUSY, TERMINATED = 137, 75, 143
+KILLED, BUSY = 137, 75
 VERDICT_WITHIN = 10.0  # seconds in which Ray says of a run that was terminated whether its node was, too
 ENDS_WITHIN = 30.0  # seconds that runs are waited for when the pool is closed
-
-
-@dataclass
-class Attempt:
-    """A run that has not ended for good, and its newest attempt.
-
-    stream   Ray's, of what the task yields; None between two attempts and while a code is in doubt
-    node     that it runs on, or ran on last
-    code     that it ended with last; TERMINATED is in doubt
-    due      by time.monotonic(), when the next attempt is begun, or what is in doubt counts
-    """
-
-    start: Start
-    number: int = 0
-    stream: Any = None
-    node: str | None = None
-    is_running: bool = False
-    code: int | None = None
-    due: float = 0.0
 
 
 class RayPool:
@@ -103,8 +81,6 @@ class RayPool:
 
     def _begin(self, attempt: Attempt) -> None:
         """Once a node has room, later attempts on another one than before if there is one."""
-        import ray
-
         if not self._nodes.places and not self._is_waiting:
             say("no node is left that can take a run: waiting for one to join (`ray start --address ...` there)")
         self._is_waiting = not self._nodes.places
@@ -112,20 +88,7 @@ class RayPool:
         if not nodes:
             return
         nodes = [node for node in nodes if node.id != attempt.node] or nodes
-        attempt.number += 1
-        attempt.stream = (
-            ray.remote(remote.attempt)
-            .options(
-                name=attempt.start.name,
-                num_cpus=self._threads,
-                num_gpus=self._gpus,
-                num_returns="streaming",
-                max_retries=0,
-                scheduling_strategy="SPREAD",
-                label_selector={"ray.io/node-id": f"in({','.join(node.id for node in nodes)})"},
-            )
-            .remote(self._order(attempt))
-        )
+        begin(attempt, nodes, self._threads, self._gpus)
 
     def _nodes_with_room(self) -> list[Node]:
         """Those for one run more than there are, as far as this sweep knows. Ray knows of other programs' tasks."""
@@ -134,19 +97,15 @@ class RayPool:
         nodes = [node for node in self._nodes.fit if taken[node.id] < node.places]
         return nodes if sum(node.places - taken[node.id] for node in nodes) > unplaced else []
 
-    def _order(self, attempt: Attempt) -> remote.Order:
-        start = attempt.start
-        # A task that has no GPU may see one nevertheless.
-        is_on_cpu = not self._gpus and not any(word.split("=")[0] == "--device" for word in start.arguments)
-        arguments = (*start.arguments, *("--device", "cpu") * is_on_cpu)
-        script = str(HOME / f"{start.script}.py")
-        environment = on_a_lifeline({"OMP_NUM_THREADS": str(self._threads)})
-        return remote.Order(script, arguments, str(start.log.absolute()), environment, attempt.number)
-
     def _followed(self, attempt: Attempt) -> int | None:
         """The exit code of a run that has ended for good."""
         if attempt.stream is not None:
-            return self._outcome(attempt)
+            told = outcome(attempt)
+            if isinstance(told, Loss):
+                if told.of_the_node:
+                    self._nodes.lose(attempt.node)
+                return self._again(attempt, KILLED, f"{self._nodes.name_of(attempt.node)} {told.why}")
+            return None if told is None else self._counted(attempt, told)
         if self._is_stopping:
             return attempt.code or TERMINATED
         if attempt.code == TERMINATED and attempt.node not in self._nodes:
@@ -156,35 +115,6 @@ class RayPool:
         if attempt.code == TERMINATED:
             return TERMINATED
         self._begin(attempt)
-        return None
-
-    def _outcome(self, attempt: Attempt) -> int | None:
-        """What the task has told since the last look. An exit code, if that counts."""
-        import ray
-        from ray import exceptions
-
-        try:
-            while ray.wait([attempt.stream], timeout=0, fetch_local=False)[0]:
-                told = ray.get(next(attempt.stream))
-                if isinstance(told, int):
-                    return self._counted(attempt, told)
-                attempt.node, attempt.is_running = told, True
-        except exceptions.TaskCancelledError:
-            return TERMINATED
-        except exceptions.RayTaskError as error:
-            say(f"{attempt.start.name}: cannot be started ({described(error.cause)})")
-            return FolderError.code if isinstance(error.cause, OSError) else 1
-        except exceptions.TaskUnschedulableError:  # the nodes that it waited for are no longer there
-            attempt.number -= 1
-            attempt.stream = None
-        except exceptions.RayError as error:
-            where = self._nodes.name_of(attempt.node)
-            if isinstance(error, exceptions.NodeDiedError):
-                self._nodes.lose(attempt.node)
-                return self._again(attempt, KILLED, f"{where} is gone")
-            if isinstance(error, exceptions.OutOfMemoryError):
-                return self._again(attempt, KILLED, f"{where} is short of memory, and Ray killed its worker")
-            return self._again(attempt, KILLED, f"its worker on {where} is gone ({type(error).__name__})")
         return None
 
     def _counted(self, attempt: Attempt, code: int) -> int | None:

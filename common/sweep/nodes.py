@@ -117,10 +117,11 @@ class Nodes:
     def name_of(self, id: str | None) -> str:
         return self._names.get(id or "", "its node")
 
-    def lose(self, id: str) -> None:
+    def lose(self, id: str | None) -> None:
         """It has no runs any more; Ray itself takes some seconds to call it dead."""
-        self._fit.pop(id, None)
-        self._refused.add(id)
+        if id is not None:
+            self._fit.pop(id, None)
+            self._refused.add(id)
 
     def _ask(self) -> None:
         """Forgets the nodes that are dead, and has those that are new examined."""
