@@ -41,6 +41,10 @@ class Apart(Refusal):
     """The processes of a run no longer have the same networks."""
 
 
+class Unreachable(Refusal):
+    code = 75  # as above: the cluster may be there later
+
+
 class Done(Refusal):
     """There is nothing left to do: not an error."""
 

@@ -4,6 +4,7 @@ There is no list of names: users add variants of their own, formatted as they li
 """
 
 import ast
+import hashlib
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent  # where the scripts are
@@ -69,3 +70,13 @@ def is_program(file: Path) -> bool:
     """Whether the file is a training script or one of the tools beside them."""
     tree = _parsed(file)
     return tree is not None and bool(_calls(tree, {"launch", "guarded"}))
+
+
+def digest_of(home: Path = HOME) -> str | None:
+    """SHA-256 of the scripts in this folder and of common/ beside them; None where there are none. Raises OSError."""
+    digest = hashlib.sha256()
+    files = [*home.glob("*.py"), *(file for file in home.glob("common/**/*") if file.is_file())]
+    for file in sorted(file for file in files if "__pycache__" not in file.parts):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(home)}\0{len(content)}\0".encode("utf-8", "surrogateescape") + content)
+    return digest.hexdigest() if files else None

@@ -14,7 +14,7 @@ from common.console import counted
 from common.errors import Apart, BadArgument, DataError, FolderError
 from common.nn import ranks
 from common.options import Settings
-from common.scripts import HOME
+from common.scripts import digest_of
 from common.training.stopping import Stopping
 
 import torch
@@ -93,21 +93,13 @@ def refuse_differences(given: Mapping[str, Any], fingerprint: str) -> None:
     if ranks.world() == 1:
         return
     line = {name: value for name, value in given.items() if name not in ("folder", "data_root")}
-    about = {"command line": repr(sorted(line.items())), "code": code_digest(), "torch": str(torch.__version__)}
+    about = {"command line": repr(sorted(line.items())), "code": digest_of(), "torch": str(torch.__version__)}
     for number, other in enumerate(ranks.gathered((about, fingerprint))):
         for name, value in about.items():
             if other[0][name] != value:
                 raise BadArgument(f"process {number} has another {name} than process {ranks.rank()}; all need the same")
         if other[1] != fingerprint:
             raise DataError(f"process {number} has other training images than process {ranks.rank()}")
-
-
-def code_digest() -> str:
-    """SHA-256 of the scripts and of common/."""
-    digest = hashlib.sha256()
-    for file in sorted([*HOME.glob("*.py"), *(HOME / "common").rglob("*.py")]):
-        digest.update(str(file.relative_to(HOME)).encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
