@@ -10,7 +10,8 @@ weights from N(0, 0.02), and Adam with learning rate 2e-4 and beta1 0.5. `walk/`
 the paper's figure 4.
 
 `--minibatch-discrimination` shows D how near the images of a batch are to one another (Salimans et al. 2016, arXiv
-1606.03498, section 3.2), so that G cannot pass with one image over and over.
+1606.03498, section 3.2), so that G cannot pass with one image over and over. Under torchrun, as batch norm on a CPU, it
+knows each process's share of the batch.
 
 Departures: z ~ N(0, I) instead of uniform, hence walks on an arc instead of a straight line; batches of 64 instead of
 128; as many layers as halve the image to 4 to 7 pixels a side, with 64 channels at the first and 4x4 kernels.

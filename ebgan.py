@@ -6,7 +6,8 @@ Zhao, Mathieu, LeCun, 2016, arXiv 1609.03126
     f_PT(S) = 1/(N(N-1)) sum_i sum_{j != i} (S_i . S_j / (|S_i| |S_j|))^2       S: the encoder's output on a batch
 
 The discriminator is an autoencoder; the energy D(x) it outputs is its reconstruction error. The pulling-away term
-keeps the fakes' codes apart; many copies drop its square. Adam for both networks, as in the paper.
+keeps the fakes' codes apart; many copies drop its square. Under torchrun S is each process's share of the batch. Adam
+for both networks, as in the paper.
 
 The margin m belongs to the energy's scale. The paper's energy is the norm |Dec(Enc(x)) - x| (eq. 13) and its margin
 for MNIST is 10. Here the energy is the mean squared error over an image's values, norm^2 / (C H W), which does not
