@@ -36,15 +36,17 @@ NODE = {"object_store_memory": 10**8}
 def two_nodes(**second):
     """A cluster with one core at its head and such a second node."""
     folder = tempfile.mkdtemp(prefix="ray-")  # short, as names of sockets have to be
-    head = {**NODE, "num_cpus": 1, "include_dashboard": False, "temp_dir": folder}
-    cluster = cluster_utils.Cluster(initialize_head=True, connect=False, head_node_args=head)
-    try:
-        cluster.second = cluster.add_node(**NODE, **second)
-        cluster.wait_for_nodes()
-        yield cluster
-    finally:
-        cluster.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", folder)  # also of the file that says which cluster is `auto`
+        head = {**NODE, "num_cpus": 1, "include_dashboard": False}
+        cluster = cluster_utils.Cluster(initialize_head=True, connect=False, head_node_args=head)
+        try:
+            cluster.second = cluster.add_node(**NODE, **second)
+            cluster.wait_for_nodes()
+            yield cluster
+        finally:
+            cluster.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
