@@ -2,7 +2,8 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from common.report.run import Run, is_stale, settings_of
@@ -17,14 +18,14 @@ def mean_and_spread(values: Iterable[float | None]) -> tuple[float | None, float
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
 
 
-def fold(runs: Iterable[Run]) -> list[list[Run]]:
+def fold(runs: Iterable[Run], kind_of: Callable[[Run], Hashable] = attrgetter("kind")) -> list[list[Run]]:
     """Runs that differ only by their seed together, in the order of their first; a copy stays by itself."""
     groups: dict[tuple, list[Run]] = {}
     for run in runs:
-        copies = 0
-        while any(run.seed == other.seed for other in groups.get((run.kind, copies), ())):
+        kind, copies = kind_of(run), 0
+        while any(run.seed == other.seed for other in groups.get((kind, copies), ())):
             copies += 1
-        groups.setdefault((run.kind, copies), []).append(run)
+        groups.setdefault((kind, copies), []).append(run)
     return list(groups.values())
 
 
