@@ -28,6 +28,8 @@ def line_plot(outcomes: Sequence[Outcome], name: str, score: str) -> dict[str, A
     logarithmic = column.better < 0 and is_logarithmic(means)
     # On a logarithmic axis a bar that would reach to 0 ends where the plot does.
     low, high = min(ends if not logarithmic or min(ends) > 0 else means), max(ends)
+    margin = 0.0 if logarithmic else 0.08 * (high - low)
+    low, high = low - margin, high + margin
     # A rate so large that its run diverged must not press the others together: it lies at the edge.
     middle = [place for place, one in zip(places, there, strict=True) if one.mean is not None] if is_numeric else places
     along, reach = is_numeric and is_logarithmic(middle), (min(middle), max(middle))

@@ -35,7 +35,7 @@ def _data_url(run: Run, file: Path) -> str | None:
     if picture is None:
         return None
     content = io.BytesIO()
-    without_enlargement(picture, run.image_size).save(content, "PNG", optimize=True)
+    without_enlargement(picture, run.image_size).save(content, "PNG")
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
