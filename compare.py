@@ -7,7 +7,8 @@ Writes beside the runs, or where --output says: comparison.png, a column a run a
 comparison.csv; comparison.html, one page that needs nothing else, with a slider through all runs, curves, sortable
 scores and the settings that differ. On the terminal: what each run is and the scores that evaluate.py gave it, those
 that cannot be compared in tables of their own. Runs that differ only by their seed count as one, mean ± standard
-deviation. Runs may still be training; nothing is locked.
+deviation. Of more than 12 runs the picture shows the 12 best, and the best scores come first. Runs may still
+be training; nothing is locked.
 """
 
 import argparse
@@ -15,7 +16,6 @@ import csv
 import io
 import os
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -181,11 +181,11 @@ def common_epochs(runs: Sequence["Run"]) -> list[float]:
 
 def main_score(run: "Run", runs: Sequence["Run"]) -> str:
     """The run's Fréchet distance, or L1 of translations, if it is on the terms that most of the runs have."""
-    from common.scoring.columns import format_score, title_of
+    from common.report.tables import usual_terms
+    from common.scoring.columns import MAIN_SCORES, format_score, title_of
 
-    for name in ("frechet", "held_out_l1"):
-        having = Counter(one for other in runs for one, entry in other.scores.items() if name in entry["scores"])
-        terms = having.most_common(1)[0][0] if having else None
+    for name in MAIN_SCORES:
+        terms = usual_terms(runs, name)
         if terms in run.scores:
             return f"{title_of(name)} {format_score(name, run.scores[terms]['scores'][name])}"
     return "scored otherwise" if run.scores else "not scored"
@@ -204,14 +204,28 @@ def tiles_of(run: "Run") -> int:
         return 1
 
 
+def pictured(runs: Sequence["Run"]) -> Sequence["Run"]:
+    """Those of too many runs that comparison.png shows, which is said: the best, where they are scored."""
+    from common.report.tables import best_runs
+    from common.scoring.columns import title_of
+
+    found = best_runs(runs)
+    if found is None:
+        say(f"comparison.png shows the first {MOST_COLUMNS} of {len(runs)} runs")
+        return runs[:MOST_COLUMNS]
+    score, best = found
+    shown = best[:MOST_COLUMNS]
+    say(f"comparison.png shows {len(shown)} of {len(runs)} runs: the best by {title_of(score)}, one of all its seeds")
+    return shown
+
+
 def picture(runs: Sequence["Run"]) -> bytes:
     """comparison.png. Where runs ended elsewhere than at an epoch that all have, a last row shows each one's end."""
     from common.pictures import files, grids, sheets
     from common.report.run import basename, collapsed, state_of
 
     if len(runs) > MOST_COLUMNS:
-        say(f"comparison.png shows the first {MOST_COLUMNS} of {len(runs)} runs")
-        runs = runs[:MOST_COLUMNS]
+        runs = pictured(runs)
     tiles = {run.name: tiles_of(run) for run in runs}
     side = 8 if len(runs) <= 3 else 5 if len(runs) <= 6 else 4
 

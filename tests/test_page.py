@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from common.runs.record import read_record, write_record
+from common.runs.scores import read_scores, write_scores
 
 import pytest
 
@@ -37,6 +38,31 @@ def home(once, trained, shell):
         assert done.code == 0, done.err
 
     return once("page", make)
+
+
+@pytest.fixture(scope="session")
+def grid(once, home, shell):
+    """A page of 14 runs: copies of a real one that say they had other rates, and scores; one has diverged."""
+
+    def make(folder):
+        scores = read_scores(home / "gan")
+        for place in range(14):
+            rates, seed = (("1e-4", "1e-3")[place // 2 % 2], ("1e-4", "1e-3", "1e-2", "1e-1")[place // 4]), place % 2
+            run = folder / f"{'-'.join(rates)}-{seed}"
+            shutil.copytree(home / "gan", run)
+            record = read_record(run)
+            record["settings"] |= {"lr_g": float(rates[1]), "lr_d": float(rates[0]), "seed": seed}
+            (scores[0]["scores"]["frechet"], scores[0]["scores"]["recall"]) = 100 - place, 0.9 - place / 100
+            write_scores(run, scores)
+            if place == 13:
+                (run / "scores.json").unlink()
+                record["state"] = "diverged"
+            write_record(run, record)
+        done = shell("compare", folder)
+        assert done.code == 0, done.err
+        (folder / "said.txt").write_text(done.err + done.out)
+
+    return once("grid", make)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +204,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser, home):
     page.close()
 
 
-def test_both_themes_can_be_read(browser, home):
+def test_both_themes_can_be_read(browser, home, grid):
     """Text stands out from its ground by at least 4.5 to 1, WCAG's mark."""
     contrast = """() => {
         const light = colour => {
@@ -192,15 +218,16 @@ def test_both_themes_can_be_read(browser, home):
                 if (!colour.endsWith(", 0)")) return colour;
             }
         };
-        return [...document.querySelectorAll("p, td, th, figcaption, .badge, label, h1")].map(element => {
+        return [...document.querySelectorAll("p, td, th, small, select, figcaption, .badge, label, h1")].map(element => {
             const two = [light(getComputedStyle(element).color), light(ground(element))].sort((a, b) => b - a);
             return [(two[0] + 0.05) / (two[1] + 0.05), element.className + element.textContent.slice(0, 30)];
         }).filter(([ratio]) => ratio < 4.5);
     }"""
     for scheme in ("light", "dark"):
         page = browser.new_page(color_scheme=scheme)
-        page.goto((home / "comparison.html").as_uri())
-        assert page.evaluate(contrast) == []
+        for folder in (home, grid):
+            page.goto((folder / "comparison.html").as_uri())
+            assert page.evaluate(contrast) == []
         page.close()
 
 
@@ -209,3 +236,60 @@ def test_the_page_holds_all_it_needs(home):
     assert "http://" not in text.replace("http://www.w3.org/2000/svg", "") and "https://" not in text
     content = text.split('id="content">')[1].split("</script>")[0]
     assert len(json.loads(content)["runs"]) == 6
+
+
+# --- settings and score
+
+
+def test_two_settings_that_vary_are_a_table_of_scores(browser, grid):
+    page = browser.new_page()
+    page.goto((grid / "comparison.html").as_uri())
+    heat = page.locator("table.heat").first
+    rows = [" ".join(row.inner_text().split()) for row in heat.locator("tr").all()]
+    assert rows[0].startswith("lr g ↓ lr d →") and rows[1] == "0.0001 0.001"
+    assert rows[2] == "0.0001 99.50 ± 0.71 97.50 ± 0.71" and rows[4] == "0.01 91.50 ± 0.71 89.50 ± 0.71"
+    assert rows[5] == "0.1 ★ 88.00 1 of 2 diverged"
+    assert "lr g 0.1, lr d 0.0001: Fréchet 88.00" in heat.locator("td.top").get_attribute("title")
+    page.close()
+
+
+def test_the_score_is_chosen_by_keyboard(browser, grid):
+    page = browser.new_page()
+    troubles = []
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto((grid / "comparison.html").as_uri())
+    best = page.locator(".best-line:visible")
+    assert best.count() == 1 and "Fréchet 88.00" in best.inner_text()
+    page.focus(".choice select")
+    page.keyboard.type("recall")
+    assert best.count() == 1 and "recall 0.895" in best.inner_text()
+    assert "higher is better" in page.locator("[data-score=recall]").inner_text() and not troubles
+    page.close()
+
+
+def test_without_javascript_the_main_score_is_shown(browser, grid):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((grid / "comparison.html").as_uri())
+    assert page.locator("table.heat:visible").count() == 1 and not page.locator(".choice").is_visible()
+    assert "Fréchet 88.00" in page.locator(".best-line:visible").inner_text()
+    context.close()
+
+
+def test_the_table_of_scores_fits_a_phone(browser, grid):
+    page = browser.new_page(viewport={"width": 375, "height": 700})
+    page.goto((grid / "comparison.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    page.close()
+
+
+def test_of_many_runs_the_best_are_pictured_and_come_first(grid):
+    said = (grid / "said.txt").read_text()
+    assert "comparison.png shows 8 of 14 runs: the best by Fréchet, one of all its seeds" in said
+    table = said[said.index("best Fréchet first") :].splitlines()
+    assert table[2].startswith("1e-4-1e-1-0") and table[8].startswith("1e-4-1e-4-0")
+
+
+def test_a_page_of_few_settings_has_no_such_section(home):
+    assert 'id="landscapes"' not in (home / "comparison.html").read_text()

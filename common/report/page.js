@@ -182,6 +182,14 @@ document.querySelectorAll("table.scores th button").forEach(button => button.add
   body.append(...ordered);
 }));
 
+// --- settings and score: which score is shown
+
+document.querySelectorAll(".choice").forEach(choice => {
+  const views = choice.parentElement.querySelectorAll("[data-score]"), select = choice.querySelector("select");
+  choice.hidden = false;
+  select.addEventListener("change", () => views.forEach(view => { view.hidden = view.dataset.score !== select.value; }));
+});
+
 document.querySelectorAll("input[name=axis]").forEach(radio => radio.addEventListener("change", () => {
   axis = radio.value;
   draw();

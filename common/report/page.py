@@ -14,14 +14,16 @@ from common.console import clock
 from common.pictures.files import opened
 from common.pictures.films import evenly, evenly_in_time
 from common.pictures.grids import without_enlargement
+from common.report.landscape import landscapes
 from common.report.run import Run, basename, collapsed, state_of
+from common.report.scales import VIRIDIS
 from common.report.tables import fold, name_of, settings_table, tables
 from common.runs.names import AXES, NO_CURVES
 from common.scoring.columns import COLUMNS_OF_SCORES
 
 import numpy as np
 
-TEMPLATE, SCRIPT = (Path(__file__).with_name(name) for name in ("page.html", "page.js"))
+HERE = Path(__file__).parent  # of page.html, which includes landscape.html; page.css and page.js
 MOST_BYTES = 6_000_000  # of all grids: the page should go through a mail
 FRAMES = (3, 24)  # of a run, at least and at most
 POINTS = 250  # of a curve
@@ -33,7 +35,7 @@ def _data_url(run: Run, file: Path) -> str | None:
     if picture is None:
         return None
     content = io.BytesIO()
-    without_enlargement(picture, run.image_size).save(content, "PNG", optimize=True)
+    without_enlargement(picture, run.image_size).save(content, "PNG")
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
@@ -111,8 +113,10 @@ def page(runs: Sequence[Run], title: str) -> bytes:
     groups, now = fold(runs), time.time()
     facts = [_facts(run, MOST_BYTES / len(runs), now) for run in runs]
     curves = [{"name": name_of(group), "curves": _curves(group)} for group in groups]
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    script = SCRIPT.read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     content = {
         # The last grid of each is in the page itself, for those who read it without JavaScript.
         "runs": [
@@ -123,16 +127,19 @@ def page(runs: Sequence[Run], title: str) -> bytes:
         "scores": {name: column.title for name, column in COLUMNS_OF_SCORES.items()},
     }
     return (
-        environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+        environment.get_template("page.html")
         .render(
             title=title,
             runs=facts,
             axes=TITLES,
             slower=[run for run in facts if run["ratio"] > 1],
             tables=tables(groups),
+            landscapes=landscapes(runs),
+            colours=VIRIDIS,
             unscored=[run.name for run in runs if not run.scores],
             settings=settings_table(runs),
             content=json.dumps(content).replace("<", "\\u003c"),
+            style=style,
             script=script,
             # Nothing but this very script may run, and nothing may be fetched.
             script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

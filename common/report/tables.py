@@ -2,11 +2,16 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from common.report.run import Run, is_stale, settings_of
-from common.scoring.columns import COLUMNS_OF_SCORES, format_score, shown
+from common.scoring.columns import COLUMNS_OF_SCORES, MAIN_SCORES, format_score, shown
+from common.scoring.terms import Terms
+
+ORDERED = 12  # runs at most that stay in the order they were given
 
 
 def mean_and_spread(values: Iterable[float | None]) -> tuple[float | None, float | None]:
@@ -17,14 +22,14 @@ def mean_and_spread(values: Iterable[float | None]) -> tuple[float | None, float
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
 
 
-def fold(runs: Iterable[Run]) -> list[list[Run]]:
+def fold(runs: Iterable[Run], kind_of: Callable[[Run], Hashable] = attrgetter("kind")) -> list[list[Run]]:
     """Runs that differ only by their seed together, in the order of their first; a copy stays by itself."""
     groups: dict[tuple, list[Run]] = {}
     for run in runs:
-        copies = 0
-        while any(run.seed == other.seed for other in groups.get((run.kind, copies), ())):
+        kind, copies = kind_of(run), 0
+        while any(run.seed == other.seed for other in groups.get((kind, copies), ())):
             copies += 1
-        groups.setdefault((run.kind, copies), []).append(run)
+        groups.setdefault((kind, copies), []).append(run)
     return list(groups.values())
 
 
@@ -39,9 +44,12 @@ def images_scored(entries: Iterable[Mapping[str, Any]]) -> int | None:
 
 
 def tables(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
-    """A table for each set of scores that may be compared: a line for each group, value and text in each cell."""
+    """A table for each set of scores that may be compared: a line for each group, value and text in each cell.
+
+    Of more than 12 runs those with the best first score come first.
+    """
     runs = [run for group in groups for run in group]
-    found = []
+    found, is_sorted = [], len(runs) > ORDERED
     for terms in dict.fromkeys(terms for run in runs for terms in run.scores):
         columns = shown(run.scores[terms]["scores"] for run in runs if terms in run.scores)
         lines, best = [], {}
@@ -66,12 +74,15 @@ def tables(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
                     "cells": cells,
                 }
             )
+        if is_sorted:
+            lines.sort(key=lambda line: rank(line["cells"][0]["value"], columns[0]))
         one = next(run.scores[terms] for run in runs if terms in run.scores)
         found.append(
             {
                 "terms": str(terms),
                 "columns": [COLUMNS_OF_SCORES[name]._asdict() | {"key": name} for name in columns],
                 "lines": lines,
+                "is_sorted": is_sorted,
                 "best": {name: number for name, (_, number) in best.items()},
                 "reference": [format_score(name, one["reference"].get(name)) for name in columns],
                 "reference_is": "inputs untranslated" if "held_out_l1" in one["reference"] else "real images",
@@ -80,6 +91,38 @@ def tables(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def rank(mean: float | None, score: str) -> tuple[bool, float]:
+    """What sorts the best score first, blanks last."""
+    return mean is None, 0 if mean is None else -COLUMNS_OF_SCORES[score].better * mean
+
+
+def usual_terms(runs: Iterable[Run], score: str) -> Terms | None:
+    """The terms that most of the runs have this score on; None where none has it."""
+    having = Counter(one for run in runs for one, entry in run.scores.items() if score in entry["scores"])
+    return having.most_common(1)[0][0] if having else None
+
+
+def best_runs(runs: Sequence[Run]) -> tuple[str, list[Run]] | None:
+    """The main score and, of each group of seeds, the first run that has it, those of the best group first.
+
+    Groups without it come last; None where no run has a main score.
+    """
+    score = next((score for score in MAIN_SCORES if usual_terms(runs, score)), None)
+    if score is None:
+        return None
+    terms = usual_terms(runs, score)
+
+    def score_of(run: Run) -> float | None:
+        return run.scores[terms]["scores"].get(score) if terms in run.scores else None
+
+    ranked = []
+    for group in fold(runs):
+        scored = [run for run in group if score_of(run) is not None]
+        mean, _ = mean_and_spread(map(score_of, scored))
+        ranked.append((rank(mean, score), (scored or group)[0]))
+    return score, [run for _, run in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def score_tables(runs: Sequence[Run]) -> str:
@@ -93,7 +136,8 @@ def score_tables(runs: Sequence[Run]) -> str:
         if one["has_reference"]:
             lines.append([one["reference_is"], "", *one["reference"]])
         titles = ["", "images shown", *(column["title"] for column in one["columns"])]
-        parts.append(f"{one['terms']}\n{table(titles, lines)}")
+        order = f"; best {titles[2]} first" if one["is_sorted"] else ""
+        parts.append(f"{one['terms']}{order}\n{table(titles, lines)}")
     return "\n\n".join(parts)
 
 

@@ -36,6 +36,9 @@ COLUMNS_OF_SCORES = {
 }
 
 
+MAIN_SCORES = ("frechet", "held_out_l1")  # the one that counts most, of images from noise and of translations
+
+
 def title_of(name: str) -> str:
     return COLUMNS_OF_SCORES[name].title
 
