@@ -37,7 +37,8 @@ class Nodes:
     """
 
     def __init__(self, folder: Path, head: str, threads: int, gpus: float):
-        self._head, self._heard = head, time.monotonic()
+        self._head = head
+        self._silent_since: float | None = None  # by time.monotonic(), where the head does not answer
         self._folder, self._threads, self._gpus = folder.absolute(), threads, gpus
         self._fit: dict[str, Node] = {}
         self._names: dict[str, str] = {}  # also of those that are gone
@@ -89,13 +90,14 @@ class Nodes:
         try:
             refuse_what_is_closed(self._head)
         except Unreachable as error:
-            if time.monotonic() - self._heard > LOST_AFTER:
+            self._silent_since = self._silent_since or self._looked
+            if time.monotonic() - self._silent_since > LOST_AFTER:
                 raise Unreachable(
                     f"the head of the cluster, {self._head}, is lost; every run ends with a checkpoint, and the same"
                     " line goes on when there is a cluster again"
                 ) from error
             return False
-        self._heard = time.monotonic()
+        self._silent_since = None
         return True
 
     @property
