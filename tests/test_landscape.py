@@ -54,7 +54,7 @@ def test_seeds_are_one_point_with_mean_and_spread():
     line = only_view(runs)["line"]
     assert [dot["text"] for dot in line["dots"]] == ["12.00", "20.00", "33.00"]
     # Of 10 and 14 the standard deviation is 2.83.
-    assert line["dots"][0]["title"] == "lr g 0.0001: Fréchet 12.00 ± 2.83 over 2 seeds"
+    assert line["dots"][0]["title"] == "lr g 1e-4: Fréchet 12.00 ± 2.83 over 2 seeds"
     assert [dot["best"] for dot in line["dots"]] == [True, False, False]
     assert line["logarithmic"] == ["lr g"]
     xs = [dot["x"] for dot in line["dots"]]

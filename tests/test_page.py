@@ -218,7 +218,8 @@ def test_both_themes_can_be_read(browser, home, grid):
                 if (!colour.endsWith(", 0)")) return colour;
             }
         };
-        return [...document.querySelectorAll("p, td, th, small, select, figcaption, .badge, label, h1")].map(element => {
+        return [...document.querySelectorAll("p, td, th, small, select, figcaption, .badge, label, h1")]
+            .map(element => {
             const two = [light(getComputedStyle(element).color), light(ground(element))].sort((a, b) => b - a);
             return [(two[0] + 0.05) / (two[1] + 0.05), element.className + element.textContent.slice(0, 30)];
         }).filter(([ratio]) => ratio < 4.5);
@@ -246,10 +247,10 @@ def test_two_settings_that_vary_are_a_table_of_scores(browser, grid):
     page.goto((grid / "comparison.html").as_uri())
     heat = page.locator("table.heat").first
     rows = [" ".join(row.inner_text().split()) for row in heat.locator("tr").all()]
-    assert rows[0].startswith("lr g ↓ lr d →") and rows[1] == "0.0001 0.001"
-    assert rows[2] == "0.0001 99.50 ± 0.71 97.50 ± 0.71" and rows[4] == "0.01 91.50 ± 0.71 89.50 ± 0.71"
+    assert rows[0].startswith("lr g ↓ lr d →") and rows[1] == "1e-4 1e-3"
+    assert rows[2] == "1e-4 99.50 ± 0.71 97.50 ± 0.71" and rows[4] == "0.01 91.50 ± 0.71 89.50 ± 0.71"
     assert rows[5] == "0.1 ★ 88.00 1 of 2 diverged"
-    assert "lr g 0.1, lr d 0.0001: Fréchet 88.00" in heat.locator("td.top").get_attribute("title")
+    assert "lr g 0.1, lr d 1e-4: Fréchet 88.00" in heat.locator("td.top").get_attribute("title")
     page.close()
 
 

@@ -140,9 +140,9 @@ def landscapes(runs: Sequence[Run]) -> list[dict[str, Any]]:
     for (script, _), own in kinds.items():
         groups = fold(own, lambda run: tuple(telling(run).items()))
         names = varying([telling(group[0]) for group in groups])
-        if len(groups) < FEWEST or not names:
-            continue
         points = [Point({name: telling(group[0]).get(name) for name in names}, group) for group in groups]
+        if len({tuple(point.settings.values()) for point in points}) < FEWEST:
+            continue
         for terms in dict.fromkeys(terms for run in own for terms in run.scores):
             views = []
             for score in shown(run.scores[terms]["scores"] for run in own if terms in run.scores):

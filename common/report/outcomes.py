@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from common.options import as_text
 from common.report.run import Run
 from common.report.tables import mean_and_spread
 from common.scoring.columns import COLUMNS_OF_SCORES, format_score
@@ -58,7 +59,7 @@ def label(name: str) -> str:
 
 
 def text_of(value: Any) -> str:
-    return "default" if value is None else str(value)
+    return "default" if value is None else as_text(value)
 
 
 def described(one: Outcome, score: str) -> str:
