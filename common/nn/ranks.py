@@ -59,11 +59,13 @@ def leave() -> None:
 
 
 def own_gpu(device: torch.device) -> torch.device:
-    """The GPU of this process, which is the current one from now on; any other device as it is. Raises BadArgument."""
-    if world() == 1 or device.type != "cuda":
+    """The GPU of this process, which is the current one from now on; a CPU as it is. Raises BadArgument."""
+    if world() == 1 or device.type == "cpu":
         return device
-    if device.index is not None:
-        raise BadArgument(f"--device {device}: is one GPU, and each of {world()} processes needs its own: leave it out")
+    if device.type != "cuda" or device.index is not None:
+        raise BadArgument(
+            f"--device {device}: is one GPU, and each of {world()} processes needs its own: give cuda or cpu"
+        )
     local = int(os.environ["LOCAL_RANK"])
     if local >= torch.cuda.device_count():
         raise BadArgument(

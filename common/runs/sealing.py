@@ -41,3 +41,5 @@ def check_record(record: Any) -> None:
     threads = (record["threads"], record.get("most_threads", 1))
     if not all(isinstance(number, int) and 0 < number <= MOST_THREADS for number in threads):
         raise ValueError("its threads make no sense")
+    if not (isinstance(record.get("ranks", 1), int) and record.get("ranks", 1) > 0):
+        raise ValueError("its number of processes makes no sense")

@@ -3,6 +3,7 @@
 A process alone decides at once, for itself.
 """
 
+import argparse
 import hashlib
 import time
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from common.console import counted
 from common.errors import Apart, BadArgument, DataError, FolderError
 from common.nn import ranks
 from common.options import Settings
+from common.options.parser import metadata
 from common.scripts import digest_of
 from common.training.stopping import Stopping
 
@@ -77,15 +79,19 @@ def refuse_other_ranks(path: Path, record: Mapping[str, Any], s: Settings) -> No
         )
 
 
-def refuse_a_bad_split(batch_size: int) -> None:
-    """Raises BadArgument for a batch that the processes cannot share equally."""
+def refuse_a_bad_split(s: Settings) -> None:
+    """Raises BadArgument for a batch that the processes cannot share equally, or whose shares are no batches."""
     world = ranks.world()
-    if batch_size % world:
-        few = "fewer images than processes" if batch_size < world else "no whole number of images for each of them"
-        raise BadArgument(
-            f"--batch-size {batch_size}: is the whole batch of {world} processes, and has {few}; give a multiple of"
-            f" {world}"
-        )
+    if world == 1:
+        return
+    whole = f"--batch-size {s.batch_size}: is the whole batch of {world} processes"
+    if s.batch_size % world:
+        few = "fewer images than processes" if s.batch_size < world else "no whole number of images for each of them"
+        raise BadArgument(f"{whole}, and has {few}; give a multiple of {world}")
+    try:
+        metadata(type(s), "batch_size")["type"](str(s.batch_size // world))
+    except argparse.ArgumentTypeError as error:  # as what looks across a batch needs two images
+        raise BadArgument(f"{whole}; each one's share {error}") from error
 
 
 def refuse_differences(given: Mapping[str, Any], fingerprint: str) -> None:

@@ -105,7 +105,7 @@ def _prepare(
         if s.batch_size < usual and not s.quiet:
             fewer = f"{images} training images are fewer than the usual {usual} of a batch"
             say(f"{folder.path}: in batches of {s.batch_size}, for {fewer}; --batch-size sets another number")
-    refuse_a_bad_split(s.batch_size)
+    refuse_a_bad_split(s)
     refuse_differences(given, data.fingerprint)
     randomness, progress = Randomness(device), Progress(plan)
     randomness.seed(s.seed)
