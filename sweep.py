@@ -187,7 +187,7 @@ def work(a: argparse.Namespace, folder: "RunFolder", ledger: "Ledger", score: st
     folder.write(results.TABLE, results.rows(entries))  # a folder that cannot be written to is found out now
     pool, threads = pool_for(a, ledger)
     try:
-        sweep = Sweep(folder.path, ledger, pool, Display(folder.path, a.quiet), threads)
+        sweep = Sweep(folder, ledger, pool, Display(folder.path, a.quiet), threads)
         has_changed = sweep.run(rounds, score, a.halve or FACTOR, a.keep or 1, scoring_options(a))
         folder.write(results.TABLE, results.rows(entries))
         begun = [str(entry.folder) for entry in entries if entry.record]
@@ -200,7 +200,7 @@ def work(a: argparse.Namespace, folder: "RunFolder", ledger: "Ledger", score: st
     amiss = [entry for entry in entries if not (entry.is_left_out or entry.is_through(rounds[-1]))]
     if amiss:
         say(f"{folder.path}: {len(amiss)} of {len(entries)} runs are not through; the same line tries them again")
-    return next((entry.code or 1 for entry in amiss), 0)
+    return next(iter([*(entry.code or 1 for entry in amiss), *sweep.codes]), 0)
 
 
 def scoring_options(a: argparse.Namespace) -> list[str] | None:

@@ -444,7 +444,8 @@ def test_a_sweep_trains_and_compares_and_says_which_run_is_which(swept):
     assert all(name in (swept / "out").read_text() for name in NAMES)
     assert record_of(swept / NAMES[0])["threads"] == max(1, local.cores() // min(2, local.cores()))
     assert (swept / "err").read_text().splitlines()[-1].endswith("(2 of 2)")
-    assert "finished, 1 epochs" in (swept / "logs" / f"{NAMES[0]}.txt").read_text().replace("1 epoch,", "1 epochs,")
+    assert "finished, 1 epoch, 1,600 images" in (swept / "logs" / f"{NAMES[0]}.txt").read_text()
+    assert f"{NAMES[0]}: finished, 1 epoch, 1,600 images in" in (swept / "err").read_text()
 
 
 def test_what_is_through_is_not_run_again_and_what_is_new_joins(python, copy):

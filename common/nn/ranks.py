@@ -23,14 +23,18 @@ TIMEOUT = datetime.timedelta(minutes=30)
 CPU = torch.device("cpu")
 
 
+def _has_others() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
 def world() -> int:
     """How many processes this run has."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if _has_others() else 1
 
 
 def rank() -> int:
     """Which of them this is, from 0."""
-    return dist.get_rank() if dist.is_initialized() else 0
+    return dist.get_rank() if _has_others() else 0
 
 
 def is_first() -> bool:
@@ -53,7 +57,7 @@ def join(on_gpus: bool) -> None:
 
 
 def leave() -> None:
-    if dist.is_initialized():
+    if _has_others():
         with contextlib.suppress(RuntimeError):  # the others may be gone
             dist.destroy_process_group()
 
@@ -151,7 +155,8 @@ def make_equal(tensors: Sequence[Tensor]) -> None:
     if world() > 1:
         with _together(), torch.no_grad():
             for tensor in tensors:
-                dist.broadcast(values := tensor.contiguous(), 0)
+                values = tensor.contiguous()
+                dist.broadcast(values, 0)
                 tensor.copy_(values)
 
 

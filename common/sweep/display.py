@@ -20,7 +20,7 @@ class Display:
     """Silent but for failures under --quiet."""
 
     def __init__(self, folder: Path, is_quiet: bool):
-        self._folder, self._is_quiet = folder, is_quiet
+        self._folder, self.is_quiet = folder, is_quiet
         self._has_bars = sys.stderr.isatty() and not is_quiet
         self._total, self._done = 0, 0
         self._bars: list[Any] = []
@@ -30,11 +30,11 @@ class Display:
         self._total, self._done = len(entries), len(entries) - len(waiting)
         had = f", {self._done} of them through already" if self._done else ""
         each = "" if length == Length() else f", {length} each"
-        if not self._is_quiet:
+        if not self.is_quiet:
             say(f"{self._folder}: {counted(self._total, 'run')}{each}{had}")
 
     def started(self, entry: Entry) -> None:
-        if not (self._is_quiet or self._has_bars):
+        if not (self.is_quiet or self._has_bars):
             say(f"{entry.line.name}: {'goes on' if entry.record else 'begins'}")
 
     def ended(self, entry: Entry, log: Path) -> None:
@@ -43,13 +43,17 @@ class Display:
         state, record = entry.state, entry.record or {}
         if entry.has_failed:
             self._line(f"{entry.line.name}: {state}: {last_line(log)} ({log} has all)")
-        elif not self._is_quiet and not self._has_bars:
-            epochs, images = f"{record.get('epochs_done', 0):,} epochs", f"{record.get('images', 0):,} images"
+        elif not self.is_quiet and not self._has_bars:
+            epochs, images = counted(record.get("epochs_done", 0), "epoch"), counted(record.get("images", 0), "image")
             took = clock(record.get("seconds", 0))
             say(f"{entry.line.name}: {state}, {epochs}, {images} in {took} ({self._done} of {self._total})")
 
+    def scoring(self, entries: Sequence[Entry]) -> None:
+        if not self.is_quiet:
+            say(f"{self._folder}: scoring {counted(len(entries), 'run')}")
+
     def halved(self, going_on: Sequence[Entry], entries: Sequence[Entry], length: Length) -> None:
-        if not self._is_quiet:
+        if not self.is_quiet:
             say(f"{self._folder}: after {length} the best {len(going_on)} of {counted(len(entries), 'run')} go on")
 
     def _line(self, text: str) -> None:

@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from common import __version__
-from common.console import clock, say
-from common.errors import FolderError
+from common.console import say
+from common.errors import Diverged, FolderError
 from common.runs.folder import RunFolder
 from common.runs.record import read_record
 from common.runs.scores import read_scores
 from common.runs.sealing import sealed_json, unsealed_json
+from common.storage.platforms import SIGNALS
 from common.sweep.lines import LENGTH, Line
 
 LEDGER, LOGS = "sweep.json", "logs"
 KEPT = ("code", "starts", "seconds", "images", "finished", "rounds")  # of an entry, from one sweep to the next
 NEARLY = 0.9  # of its time that a run had: starting takes some of it
 WITHOUT_END = 1_000_000_000_000  # images: the clock ends the run
-DIVERGED, DIVERGED_CODE = "diverged", 4
-KILLED = 137  # by the system, which may be short of memory
+DIVERGED = "diverged"
+STOPPED = [128 + number for number in SIGNALS]  # exit codes
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Length:
     images: int | None = None
 
     def __str__(self) -> str:
-        return clock(self.seconds) if self.seconds else f"{self.images:,} images"
+        return f"{self.seconds:g} s" if self.seconds else f"{self.images:,} images"
 
 
 @dataclass
@@ -116,8 +117,8 @@ class Entry:
 
     @property
     def has_failed(self) -> bool:
-        """Its last start has, by itself; that it diverged is a result."""
-        return self.code is not None and self.code != DIVERGED_CODE and (0 < self.code < 128 or self.code == KILLED)
+        """Its last start has, by itself; that it diverged is a result, and that it was stopped may be meant."""
+        return self.code not in (None, 0, Diverged.code, *STOPPED)
 
     @property
     def state(self) -> str:

@@ -9,9 +9,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.console import counted, last_line, say
+from common.console import say
 from common.errors import Stopped
 from common.lifeline import on_a_lifeline
+from common.runs.folder import RunFolder
 from common.scripts import HOME
 from common.storage.platforms import SIGNALS
 from common.sweep.display import Display
@@ -44,9 +45,10 @@ class Signals:
 class Sweep:
     """The runs of a folder, and what they are started in."""
 
-    def __init__(self, folder: Path, ledger: Ledger, pool: Pool, display: Display, threads: int | None):
+    def __init__(self, folder: RunFolder, ledger: Ledger, pool: Pool, display: Display, threads: int | None):
         self._folder, self._ledger, self._pool, self._display = folder, ledger, pool, display
         self._threads, self._signals = threads, Signals()
+        self.codes: list[int] = []  # of tools that failed
 
     def run(
         self, rounds: Sequence[Length], score: str, factor: float, keep: int, scoring: Sequence[str] | None
@@ -82,7 +84,8 @@ class Sweep:
             while waiting and self._signals.number is None and self._pool.room():
                 entry = waiting.pop(0)
                 running[entry.line.name] = entry
-                self._pool.start(self._start(entry, length))
+                with self._folder.trouble():  # its log cannot be written
+                    self._pool.start(self._start(entry, length))
                 self._display.started(entry)
             for name, code in self._pool.ended():
                 entry = running.pop(name)
@@ -94,7 +97,7 @@ class Sweep:
             self._display.show(running.values())
             time.sleep(PAUSE)
         self._display.close()
-        self._signals.refuse(self._folder)
+        self._signals.refuse(self._folder.path)
         return any_started
 
     def _start(self, entry: Entry, length: Length) -> Start:
@@ -102,14 +105,18 @@ class Sweep:
         return Start(entry.line.name, entry.line.script, arguments, self._log(entry))
 
     def _log(self, entry: Entry) -> Path:
-        return (self._folder / LOGS / f"{entry.line.name}.txt").absolute()
+        return self._logs / f"{entry.line.name}.txt"
+
+    @property
+    def _logs(self) -> Path:
+        return (self._folder.path / LOGS).absolute()
 
     def score(self, entries: Sequence[Entry], options: Sequence[str]) -> bool:
         """By evaluate.py, what has something to score and was not; whether there was. Raises Stopped or FolderError."""
         unscored = [entry for entry in entries if entry.record and entry.record["steps"] and entry.scored is None]
         unscored = [entry for entry in unscored if entry.record["checkpoint_step"]]
         if unscored:
-            say(f"{self._folder}: scoring {counted(len(unscored), 'run')}")
+            self._display.scoring(unscored)
             self.tool("evaluate", [*(str(entry.folder) for entry in unscored), *options])
             for entry in unscored:
                 entry.look()
@@ -117,15 +124,17 @@ class Sweep:
         return bool(unscored)
 
     def tool(self, name: str, arguments: Sequence[str]) -> None:
-        """Runs evaluate.py or compare.py; what they print is in the logs. Raises Stopped."""
-        log = self._folder / LOGS / f"{name}.txt"
-        log.parent.mkdir(exist_ok=True)
-        with log.open("wb") as out:
+        """Runs evaluate.py or compare.py, whose tables go to the logs. Raises Stopped or FolderError."""
+        log = self._logs / f"{name}.txt"
+        with self._folder.trouble():
+            log.parent.mkdir(exist_ok=True)
+            out = log.open("wb")
+        with out:
             process = subprocess.Popen(
                 [sys.executable, str(HOME / f"{name}.py"), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=out,
-                stderr=out,
+                stderr=out if self._display.is_quiet else None,
                 env=on_a_lifeline(os.environ),
                 start_new_session=True,
             )
@@ -134,6 +143,7 @@ class Sweep:
                     process.wait(PAUSE)
             process.stdin.close()
             process.wait()
-        self._signals.refuse(self._folder)
+        self._signals.refuse(self._folder.path)
         if process.returncode:
-            say(f"{name}.py ended with exit code {process.returncode}: {last_line(log)} ({log} has all)")
+            self.codes.append(process.returncode)
+            say(f"{name}.py ended with exit code {process.returncode}; {log} has what it printed")
