@@ -30,8 +30,10 @@ def as_arguments(kind: type[Settings], given: Mapping[str, Any]) -> list[str]:
 
 def as_text(value: Any) -> str:
     """A value as people give it: 2e-4, 0.5, 50000, 2e6, mnist."""
-    if not isinstance(value, float | int) or value in range(1_000_000):
-        return str(int(value) if isinstance(value, float) else value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, float | int) or (0 <= value < 1_000_000 and isinstance(value, int)):
+        return str(value)
     number = Decimal(repr(value)).normalize()
     sign, digits, exponent = number.as_tuple()
     first, rest = str(digits[0]), "".join(map(str, digits[1:]))
