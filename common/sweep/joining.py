@@ -17,9 +17,17 @@ from common.sweep import remote
 
 ANSWERS_WITHIN = 6.0  # seconds
 HINT = "start one with `ray start --head`, or let this machine join it with `ray start --address HOST:PORT`"
-# Ray waits without end for a cluster that is not there, writes on its standard error meanwhile, and may abort.
-REHEARSAL = """import sys, ray
+# Ray waits without end for a cluster that is not there, writes on its standard error meanwhile, and may abort. What
+# `auto` means is written in a file that outlives the cluster.
+REHEARSAL = """import socket, sys, ray
 print("imported", flush=True)
+try:
+    from ray._private.services import canonicalize_bootstrap_address_or_die as address_of
+except ImportError:
+    pass
+else:
+    host, _, port = address_of(sys.argv[1]).rpartition(":")
+    socket.create_connection((host, int(port)), 3).close()
 ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
 print(ray.get_runtime_context().gcs_address)"""
 
@@ -66,7 +74,8 @@ def _rehearsed(address: str) -> str:
             tried.kill()
     if tried.returncode:
         last = (err.decode(errors="replace").strip().splitlines() or ["it ended without a word"])[-1]
-        why = "no cluster runs on this machine" if last.startswith("ConnectionError") else last[:200]
+        is_closed = last.startswith(("ConnectionError", "ConnectionRefusedError", "TimeoutError"))
+        why = "no cluster runs there" if is_closed else last[:200]
         raise Unreachable(f"--ray {address}: {why}; {HINT}")
     return out.decode().split()[-1]
 
