@@ -231,7 +231,7 @@ def test_a_cluster_that_is_out_of_reach_is_one_line(tool, tmp_path):
         for address, word in (
             ("127.0.0.1:1", "refused"),
             ("nowhere.invalid:6379", ""),
-            (f"127.0.0.1:{silent.getsockname()[1]}", "no cluster that this machine is part of answers"),
+            (f"127.0.0.1:{silent.getsockname()[1]}", "no cluster"),
         ):
             began = time.monotonic()
             done = tool("sweep", tmp_path / "sweep", "gan.py 2e-4 2e-4 0.5", "--ray", address)
