@@ -398,7 +398,7 @@ def test_every_script_has_the_same_in_both_processes(together, tmp_path, script)
     processes = together(*line)
     assert ended(processes) == [0, 0], processes[0].err
     record = record_of(tmp_path / "run")
-    assert record["steps"] == 50 and record["checkpoints"] > 1
+    assert record["steps"] >= 50 and record["checkpoints"] > 1
 
 
 # Besides checkpoint.pt, as above.

@@ -30,7 +30,7 @@ def as_arguments(kind: type[Settings], given: Mapping[str, Any]) -> list[str]:
 
 def as_text(value: Any) -> str:
     """A value as people give it: 2e-4, 0.5, 50000, 2e6, mnist."""
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1_000_000:
         value = int(value)
     if not isinstance(value, float | int) or (0 <= value < 1_000_000 and isinstance(value, int)):
         return str(value)
