@@ -118,7 +118,7 @@ def test_higher_is_better_where_it_is():
 def test_what_says_nothing_of_the_score_does_not_count_as_a_setting():
     silent = [run(10 + i, record={"threads": i, "versions": {"torch": str(i)}}, seed=i, a=1) for i in range(4)]
     assert landscapes(silent) == []
-    assert landscapes([run(10, a=1), run(11, a=2)]) == []  # two points
+    assert landscapes([run(10, a=1), run(11, a=2), run(12, a=2)]) == []  # two points, one of them copied
     assert landscapes([run(10, a=i, script=f"script{i}") for i in range(3)]) == []
     assert landscapes([run(a=i) for i in range(3)]) == []
 
@@ -143,6 +143,9 @@ def test_categories_are_an_axis_without_a_line_and_divergence_is_marked():
     line = only_view(runs)["line"]
     assert line["path"] == "" and len(line["dots"]) == 2
     assert [cross["title"] for cross in line["crosses"]] == ["loss wasserstein: diverged"]
+    names = ["hinge", "least-squares", "wasserstein", "saturating", "relativistic", "pearson"]
+    marks = only_view([run(10, loss=name) for name in names])["line"]["marks"]
+    assert {mark["text"] for mark in marks} == {*names}  # there is room for all
     assert scales.ordered(["b", 3, "a", 1, None, 3]) == [1, 3, "b", "a", None]
 
 
@@ -150,6 +153,7 @@ def test_an_absurd_value_does_not_press_the_others_together():
     runs = [run(10, a=1.0), run(11, a=2.0), run(12, a=3.0), run(state="diverged", a=1e30)]
     line = only_view(runs)["line"]
     xs = [dot["x"] for dot in line["dots"]]
+    assert line["crosses"][0]["title"] == "a 1e30: diverged"
     assert xs[1] - xs[0] > 80 and xs[2] < line["crosses"][0]["x"] < WIDTH
 
 

@@ -7,7 +7,7 @@ from common.report.outcomes import Outcome, best_of, described, label, text_of
 from common.report.scales import is_logarithmic, is_number, ordered, share, ticks
 from common.scoring.columns import COLUMNS_OF_SCORES, format_score
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 260, 46, 26, 34, 46  # read on a phone at this very size
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 270, 46, 26, 34, 58  # read on a phone at this very size
 LETTER = 6.6  # pixels, of text of 12
 MOST_LETTERS = 14
 
@@ -53,7 +53,12 @@ def line_plot(outcomes: Sequence[Outcome], name: str, score: str) -> dict[str, A
             text = format_score(score, one.mean)
             dot = {"x": x(place), "y": y(one.mean), "low": bar[0], "high": bar[1], "title": title, "text": text}
             dots.append(dot | {"best": one is best})
-    marks = [(x(place), shortened(text_of(value))) for place, value in zip(places, values, strict=True)]
+    # Words, which are longer than numbers, take turns on two lines.
+    lines: list[list[dict[str, Any]]] = [[], []]
+    for number, (place, value) in enumerate(zip(places, values, strict=True)):
+        line = 0 if is_numeric else number % 2
+        lines[line].append({"x": x(place), "y": HEIGHT - BOTTOM + 17 + 15 * line, "text": shortened(text_of(value))})
+    marks = [mark for line in lines for mark in with_room(line, [number == 0 for number in range(len(line))])]
     return {
         "name": label(name),
         "width": WIDTH,
@@ -64,7 +69,7 @@ def line_plot(outcomes: Sequence[Outcome], name: str, score: str) -> dict[str, A
         "dots": with_room(dots, [dot["best"] for dot in dots]),
         "crosses": crosses,
         "path": "M" + "L".join(f"{dot['x']} {dot['y']}" for dot in dots) if is_numeric else "",
-        "marks": with_room([{"x": x, "text": text} for x, text in marks], [True] + [False] * (len(marks) - 1)),
+        "marks": marks,
         "ticks": [(y(value), f"{value:.6g}") for value in ticks(low, high, logarithmic)],
         "logarithmic": [axis for axis, so in ((label(name), along), (column.title, logarithmic)) if so],
     }
