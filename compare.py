@@ -12,8 +12,6 @@ be training; nothing is locked.
 """
 
 import argparse
-import csv
-import io
 import os
 import time
 from collections.abc import Sequence
@@ -113,7 +111,7 @@ def rows(runs: Sequence["Run"]) -> bytes:
     Scores that cannot be compared have columns of their own, which say what they are of.
     """
     from common.report.run import collapsed
-    from common.report.tables import settings_table
+    from common.report.tables import as_csv, settings_table
     from common.scoring.columns import shown
 
     terms = list(dict.fromkeys(terms for run in runs for terms in run.scores))
@@ -154,11 +152,7 @@ def rows(runs: Sequence["Run"]) -> bytes:
             title: run.scores[one]["scores"].get(name) for (name, one), title in columns.items() if one in run.scores
         }
         found.append(about | scores)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in found for key in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    return as_csv(found)
 
 
 def common_epochs(runs: Sequence["Run"]) -> list[float]:

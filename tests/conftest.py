@@ -1,10 +1,8 @@
-import contextlib
 import importlib
 import json
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -73,29 +71,17 @@ def real_data():
     return REAL_DATA
 
 
-@contextlib.contextmanager
-def handlers_kept():
-    """What a script does with signals in this process ends with it."""
-    from common.storage.platforms import SIGNALS
-
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 @pytest.fixture
 def launch(capfd, monkeypatch):
     """launch(main, *arguments): the outcome of a script whose `main` is this function, in this process."""
     from common.options import Settings
+    from common.storage.platforms import signals_kept
     from common.training import launch
 
     def run(main, *arguments, settings=Settings, doc=""):
         monkeypatch.setattr(sys, "argv", ["script.py", *map(str, arguments)])
         capfd.readouterr()
-        with handlers_kept(), pytest.raises(SystemExit) as end:
+        with signals_kept(), pytest.raises(SystemExit) as end:
             launch(main, settings, doc)
         out, err = capfd.readouterr()
         return Outcome(end.value.code, out, err)

@@ -12,11 +12,12 @@ from pathlib import Path
 from common import options
 from common.data.dataset import Found, Part
 from common.errors import Done
+from common.storage.platforms import signals_kept
 
 import hypothesis
 import numpy as np
 import pytest
-from conftest import HOME, SCRIPTS, handlers_kept
+from conftest import HOME, SCRIPTS
 from formats import write_mnist, write_pictures
 from hypothesis import strategies as st
 
@@ -280,7 +281,7 @@ def test_any_line_ends_with_a_documented_code_and_writes_nothing_when_refused(tm
         raise Done("would train")
 
     streams = [io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in "oe"]
-    with pytest.MonkeyPatch.context() as patch, handlers_kept(), contextlib.chdir(place / "in"):
+    with pytest.MonkeyPatch.context() as patch, signals_kept(), contextlib.chdir(place / "in"):
         patch.setattr(sys, "argv", ["gan.py", *line])
         patch.setattr(sys, "stdout", streams[0])
         patch.setattr(sys, "stderr", streams[1])

@@ -1,5 +1,7 @@
 """Scores in tables of what may be compared, and the settings of runs."""
 
+import csv
+import io
 import math
 import statistics
 from collections import Counter
@@ -93,7 +95,7 @@ def tables(groups: Sequence[Sequence[Run]]) -> list[dict[str, Any]]:
     return found
 
 
-def rank(mean: float | None, score: str) -> tuple[bool, float]:
+def rank(mean: float | None, score: str | None) -> tuple[bool, float]:
     """What sorts the best score first, blanks last."""
     return mean is None, 0 if mean is None else -COLUMNS_OF_SCORES[score].better * mean
 
@@ -150,6 +152,15 @@ def table(titles: Sequence[str], body: Sequence[Sequence[str]]) -> str:
         cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """A line a row, with every column that one of them has, in the order in which they come."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")
 
 
 def settings_table(runs: Sequence[Run]) -> list[dict[str, Any]]:

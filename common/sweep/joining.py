@@ -1,18 +1,15 @@
 """Joins a Ray cluster, or says in one line why not."""
 
-import contextlib
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from common import scripts
 from common.errors import BadArgument, Unreachable
-from common.storage.platforms import SIGNALS
+from common.storage.platforms import signals_kept
 from common.sweep import remote
 
 ANSWERS_WITHIN = 6.0  # seconds
@@ -43,7 +40,7 @@ def connect(address: str) -> str:
     if address != "auto":
         refuse_what_is_closed(address)
     found = _rehearsed(address)
-    with _signals_kept():
+    with signals_kept():  # Ray takes SIGTERM over
         ray.init(found, log_to_driver=False, logging_level="ERROR")
     for sent in (remote, scripts):
         ray.cloudpickle.register_pickle_by_value(sent)
@@ -78,17 +75,6 @@ def _rehearsed(address: str) -> str:
         why = "no cluster runs there" if is_closed else last[:200]
         raise Unreachable(f"--ray {address}: {why}; {HINT}")
     return out.decode().split()[-1]
-
-
-@contextlib.contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Ray takes SIGTERM over."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _import_ray() -> Any:

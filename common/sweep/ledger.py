@@ -164,9 +164,7 @@ class Ledger:
 
     def _entry(self, line: Line) -> Entry:
         known = self._kept.get(line.key, {})
-        kept = {
-            name: known[name] for name in ("code", "starts", "seconds", "images", "finished", "rounds") if name in known
-        }
+        kept = {name: known[name] for name in KEPT if name in known}
         entry = Entry(line, self._folder.path / line.name, **kept)
         entry.look()
         return entry

@@ -44,7 +44,7 @@ class Line:
         settings = {**self.given, "folder": os.fspath(folder), **changed}
         return as_arguments(self.kind, {name: value for name, value in settings.items() if value is not None})
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """Equal for lines of one run, which may grow and be computed elsewhere."""
         decisive = {name: value for name, value in self.given.items() if name not in FREE | {*LENGTH}}
@@ -165,7 +165,7 @@ def _named(lines: Sequence[Line], known: Mapping[str, str]) -> list[Line]:
     of_scripts = {script: [line for line in lines if line.script == script] for script in {one.script for one in lines}}
     varied = {script: _varied(some) for script, some in of_scripts.items()}
     kept: dict[str, Line] = {}
-    seen: set[str] = set()
+    seen, taken = set(), {*known.values()}
     for line in lines:
         if line.key in seen:
             raise BadArgument(f"two lines are the same run: {line}")
@@ -174,9 +174,8 @@ def _named(lines: Sequence[Line], known: Mapping[str, str]) -> list[Line]:
         if name in kept:
             raise BadArgument(f"two lines have the folder {name}: {kept[name]}, and {line}")
         name = name or known.get(line.key) or _name(line, varied[line.script])
-        taken = kept.keys() | ({*known.values()} - {known.get(line.key)})
         number, free = 2, name
-        while free in taken:  # two paths that end alike
+        while free in kept or (free in taken and free != known.get(line.key)):  # two paths that end alike
             number, free = number + 1, f"{name},{number}"
         kept[free] = replace(line, name=free)
     return list(kept.values())

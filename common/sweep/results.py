@@ -1,14 +1,12 @@
 """What a sweep has found: a table by score on the terminal, sweep.csv with a row a run."""
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from common.console import clock
-from common.report.tables import mean_and_spread, table
+from common.report.tables import as_csv, mean_and_spread, rank, table
 from common.scoring.columns import COLUMNS_OF_SCORES, format_score, shown
 from common.sweep.halving import groups_of
 from common.sweep.ledger import Entry
@@ -37,11 +35,7 @@ def rows(entries: Sequence[Entry]) -> bytes:
                 **scores,
             }
         )
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in found for key in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    return as_csv(found)
 
 
 def by_score(entries: Sequence[Entry], score: str) -> str:
@@ -60,12 +54,8 @@ def _table(lines: Sequence[Sequence[Entry]], score: str) -> str:
     def mean(seeds: Sequence[Entry], name: str) -> tuple[float | None, float | None]:
         return mean_and_spread(scores.get(name) for scores in found[id(seeds)])
 
-    def rank(seeds: Sequence[Entry]) -> tuple[bool, float]:
-        value = None if first is None else mean(seeds, first)[0]
-        return value is None, 0.0 if value is None else -COLUMNS_OF_SCORES[first].better * value
-
     body = []
-    for seeds in sorted(lines, key=rank)[:SHOWN]:
+    for seeds in sorted(lines, key=lambda seeds: rank(first and mean(seeds, first)[0], first))[:SHOWN]:
         records = [one.record for one in seeds if one.record]
         images, _ = mean_and_spread(record["images"] for record in records)
         seconds, _ = mean_and_spread(record["seconds"] for record in records)

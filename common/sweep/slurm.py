@@ -33,7 +33,7 @@ eval "exec {python} ${{lines[$SLURM_ARRAY_TASK_ID]}}"
 def script(
     folder: Path, entries: Sequence[Entry], threads: int | None, jobs: int | None, gpus: float | None, again: str
 ) -> str:
-    """An array of the runs that are not through, each a task of its own; `again` is the sweep's own line.
+    """An array of all runs, each a task of its own, which ends at once if it is through; `again` is the sweep's line.
 
     A GPU is whole for Slurm: a share of one is rounded up.
     """
