@@ -19,14 +19,13 @@ from common import options
 from common.nn.layers import Flatten, Unflatten, halvings, normal_weights
 from common.nn.rebuildable import rebuildable
 from common.pictures.grids import COLUMNS
+from common.sampling import a_class_a_row
 from common.training import Training, descend, launch
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
-
-MOST_ROWS = 20  # of a grid; of more classes it shows evenly chosen ones
 
 
 @dataclass(frozen=True)
@@ -125,20 +124,13 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, y: Tensor, z: T
     return {"g_loss": loss}
 
 
-def a_class_a_row(run: Training, z: Tensor) -> Tensor:
-    """The same COLUMNS noise vectors in every row."""
-    rows = min(run.classes, MOST_ROWS)
-    y = torch.arange(rows, device=z.device) * run.classes // rows
-    return run.sample(z.repeat(rows, 1), y.repeat_interleave(len(z)))
-
-
 def main(run: Training) -> None:
     s = run.settings
     G = run.generator("G", Generator(s.z_dim, run.shape, run.classes))
     D = run.discriminator("D", Discriminator(run.shape, run.classes))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
-    run.sheet("samples", lambda _, z: a_class_a_row(run, z), count=COLUMNS)
+    run.sheet("samples", lambda _, z: run.sample(*a_class_a_row(z, run.classes)), count=COLUMNS)
 
     for x, y in run.labelled_batches():
         run.log(discriminator_step(D, G, opt_D, x, y, run.noise()))

@@ -52,6 +52,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--halve", type=number(above=1), metavar="R", help="the best 1/R go on for R times as long")
     parser.add_argument("--rounds", type=durations, metavar="TIMES", help="1m,3m,5m: training times between halvings")
+    parser.add_argument("--last-seeds", type=whole(1, 1000), metavar="N", help="seeds of the lines in the last round")
     parser.add_argument("--keep", type=whole(), metavar="N", help="lines that are never left out (default: 1)")
     parser.add_argument("--by", metavar="SCORE", help="the score that ranks the lines (default: frechet)")
     parser.add_argument("--evaluate", action=argparse.BooleanOptionalAction, default=True, help="score the runs")
@@ -101,6 +102,8 @@ def refuse_contradictions(a: argparse.Namespace) -> None:
             "--slurm prints all runs at once, and --halve and --rounds wait for scores",
         ),
         (a.keep is not None and not has_rounds, "--keep goes with --halve or --rounds"),
+        (a.last_seeds and not has_rounds, "--last-seeds goes with --halve or --rounds"),
+        (a.last_seeds and a.last_seeds < (a.seeds or 1), "--last-seeds must be at least --seeds"),
         (a.slurm and a.ray, "--slurm and --ray are two ways to use a cluster: give one of them"),
     ):
         if is_wrong:
@@ -156,7 +159,7 @@ def main(a: argparse.Namespace) -> int:
     try:
         ledger, score = Ledger(folder), a.by or "frechet"
         limit = {} if a.halve or a.rounds or not a.time_limit else {"time_limit": a.time_limit}
-        lines = lines_of(texts_of(a), a.shared | limit, a.seeds, ledger.names)
+        lines = lines_of(texts_of(a), a.shared | limit, a.last_seeds or a.seeds, ledger.names)
         if a.halve or a.rounds:
             halving.refuse_unfit(lines, score)
         if not a.ray:  # whose machines may have other sets
@@ -188,7 +191,8 @@ def work(a: argparse.Namespace, folder: "RunFolder", ledger: "Ledger", score: st
     pool, threads = pool_for(a, ledger)
     try:
         sweep = Sweep(folder, ledger, pool, Display(folder.path, a.quiet), threads)
-        has_changed = sweep.run(rounds, score, a.halve or FACTOR, a.keep or 1, scoring_options(a))
+        early = (a.seeds or 1) if a.last_seeds else None
+        has_changed = sweep.run(rounds, score, a.halve or FACTOR, a.keep or 1, scoring_options(a), early)
         folder.write(results.TABLE, results.rows(entries))
         begun = [str(entry.folder) for entry in entries if entry.record]
         if begun and (has_changed or not (folder.path / PAGE).exists()):

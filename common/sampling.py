@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 BATCH = 500
+MOST_ROWS = 20  # of a grid by classes; of more it shows evenly chosen ones
 
 
 def latents(count: int, z_dim: int, seed: int) -> Tensor:
@@ -23,6 +24,13 @@ def latents(count: int, z_dim: int, seed: int) -> Tensor:
 def classes(labels: np.ndarray, count: int, seed: int) -> Tensor:
     """Classes (count,) as often as the labels have them."""
     return torch.from_numpy(np.random.default_rng(seed).choice(labels, count))
+
+
+def a_class_a_row(z: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """z (N, D) -> z (rows * N, D) and classes (rows * N,): in each row of a grid the same z, and a class of its own."""
+    rows = min(classes, MOST_ROWS)
+    y = torch.arange(rows, device=z.device) * classes // rows
+    return z.repeat(rows, 1), y.repeat_interleave(len(z))
 
 
 def walk(z: Tensor, steps: int = COLUMNS) -> Tensor:

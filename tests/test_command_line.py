@@ -74,8 +74,9 @@ def test_missing_and_extra_arguments(start, folder, script):
         (("--loss", "hinge"), "--loss"),
         (("--dropout", "1"), "--dropout"),
         (("--image-size", "x"), "--image-size"),
-        (("--ema", "1.5"), "--ema: must be a finite number at least 0 and below 1, not '1.5'"),
-        (("--ema", "1"), "--ema: must be a finite number at least 0 and below 1, not '1'"),
+        (("--ema", "1.5"), "--ema: must be auto, or a finite number at least 0 and below 1, not '1.5'"),
+        (("--ema", "car"), "--ema: must be auto, or a finite number at least 0 and below 1, not 'car'"),
+        (("--ema", "1"), "--ema: must be auto, or a finite number at least 0 and below 1, not '1'"),
     ],
 )
 def test_options(start, folder, options, said):

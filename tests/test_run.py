@@ -142,8 +142,15 @@ def test_a_row_of_cgans_grid_is_a_class(shell, tmp_path, patterns):
 # --- averaged weights
 
 
-def test_the_saved_generator_is_the_average_of_the_trained_one(launch, tmp_path):
-    """--ema 0.7 worked out here: mean <- d mean + (1 - d) weights, with d = min(0.7, (1 + i) / (10 + i)) in step i."""
+@pytest.mark.parametrize(
+    ("ema", "decay"),
+    [
+        ("0.7", lambda i: min(0.7, (1 + i) / (10 + i))),
+        ("auto", lambda i: 0.5 ** (20 / (i + 1))),  # halves within a twentieth of the steps so far
+    ],
+)
+def test_the_saved_generator_is_the_average_of_the_trained_one(launch, tmp_path, ema, decay):
+    """Worked out here: mean <- d mean + (1 - d) weights, with d of step i = 0, 1, ..."""
     import lsgan
 
     seen = []
@@ -165,18 +172,17 @@ def test_the_saved_generator_is_the_average_of_the_trained_one(launch, tmp_path)
         "--dataset",
         "digits",
         "--epochs",
-        1,
-        "--ema",
-        0.7,
+        2,
         "--precision",
         "fp32",
+        "--ema",
+        ema,
     )
     assert launch(main, *line, settings=lsgan.Settings).code == 0
     mean = {name: tensor for name, tensor in seen[0].items() if tensor.is_floating_point()}  # not the batch counts
     for i, now in enumerate(seen[1:]):
-        decay = min(0.7, (1 + i) / (10 + i))
-        mean = {k: decay * m + (1 - decay) * now[k] for k, m in mean.items()}
-    assert len(seen) == 26
+        mean = {k: decay(i) * m + (1 - decay(i)) * now[k] for k, m in mean.items()}
+    assert len(seen) == 51
     saved = load_file(tmp_path / "run" / "generator.safetensors")
     assert saved.keys() == seen[0].keys()
     for name, tensor in mean.items():

@@ -1,7 +1,6 @@
 """What a step changes, and what it must not."""
 
 import math
-from types import SimpleNamespace
 
 import cgan
 import dcgan
@@ -13,6 +12,7 @@ import r3gan
 import wgan
 import wgan_gp
 from common.nn.layers import Dropout
+from common.sampling import a_class_a_row
 
 import pytest
 import torch
@@ -222,12 +222,10 @@ def test_the_class_does_not_drown_the_image():
 
 
 def test_a_row_of_a_conditional_grid_is_a_class_and_a_column_one_noise():
-    run = SimpleNamespace(classes=3, sample=lambda z, y: (z, y))
-    z, y = cgan.a_class_a_row(run, Z)
+    z, y = a_class_a_row(Z, 3)
     assert torch.equal(z.unflatten(0, (3, 6)), Z.expand(3, 6, 10))
     assert y.unflatten(0, (3, 6)).tolist() == [[row] * 6 for row in range(3)]
-    run.classes = 1000
-    assert cgan.a_class_a_row(run, Z[:1])[1].tolist() == list(range(0, 1000, 50))
+    assert a_class_a_row(Z[:1], 1000)[1].tolist() == list(range(0, 1000, 50))
 
 
 def test_a_walk_passes_each_point_in_turn_and_comes_back():

@@ -169,6 +169,8 @@ GOOD = "gan.py 1e-4 1e-4 0.5 --dataset digits"
         (["F", GOOD, "--rounds", "1m,3m", "--no-evaluate"], 2, "leave --no-evaluate out"),
         (["F", GOOD, "--rounds", "1m,3m", "--by", "beauty"], 2, "must be one of frechet"),
         (["F", f"{GOOD} --time-limit 9s", "--rounds", "1m,3m"], 2, "the rounds decide on that"),
+        (["F", GOOD, "--last-seeds", "3"], 2, "--last-seeds goes with --halve or --rounds"),
+        (["F", GOOD, "--rounds", "1m,3m", "--seeds", "3", "--last-seeds", "2"], 2, "at least --seeds"),
         (["F", "pix2pix.py 1e-4 1e-4 0.5", "--rounds", "1m,3m"], 2, "has no frechet to be ranked by"),
         (["F", GOOD, "--rounds", "1m,3m", "--by", "probe"], 2, "has no probe to be ranked by"),
         (["F", GOOD, "--keep", "2"], 2, "--keep goes with"),
@@ -387,6 +389,15 @@ def test_the_best_go_on_by_the_mean_over_their_seeds(tmp_path):
     assert len(halving.best(entries, length, "frechet", 3, 9)) == 6  # what failed goes on at no time
 
 
+def test_the_lines_that_are_left_have_all_their_seeds_in_the_last_round(tmp_path):
+    entries = [Entry(line, tmp_path) for line in lines("gan.py {1e-4,2e-4} 1e-4 0", "lsgan.py 1e-4 1e-4 0", seeds=3)]
+    left = [entry for entry in entries if entry.line.name in ("gan,lr_g=2e-4,seed=0", "lsgan,seed=0")]
+    assert [entry.line.name for entry in halving.with_all_seeds(left, entries)] == [
+        *(f"gan,lr_g=2e-4,seed={seed}" for seed in range(3)),
+        *(f"lsgan,seed={seed}" for seed in range(3)),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "score"),
     [
@@ -540,6 +551,21 @@ def test_halving_goes_on_with_the_best_and_a_second_start_knows_the_rounds(pytho
     assert again.code == 0 and "begins" not in again.err and "goes on" not in again.err.replace("go on", "")
     assert states(folder) == states(folder)
     assert sorted(record_of(run.parent)["epochs"] for run in folder.glob("*/run.json")) == epochs
+
+
+@pytest.mark.slow
+def test_further_seeds_join_in_the_last_round(python, tmp_path):
+    folder, text = tmp_path / "sweep", "gan.py {1e-4,2e-4} 2e-4 0.5"
+    line = (text, "--dataset", "digits", "--rounds", "1s,2s", "--keep", "1", "--last-seeds", "2", "--samples", "100")
+    done = sweep(python, folder, *line)
+    assert done.code == 0, done.err
+    assert "the best 1 of 2 runs go on" in done.err
+    left = [name for name, state in states(folder).items() if state == "had its time"]
+    assert len(left) == 2 and len({name.rpartition(",seed=")[0] for name in left}) == 1
+    assert list(states(folder).values()).count("left out") == 2
+    assert len([*folder.glob("*/run.json")]) == 3  # the other seed of the line that was left out has never begun
+    again = sweep(python, folder, *line)
+    assert again.code == 0 and "begins" not in again.err
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from common.options.types import duration, name_or_path, number, thread_count, whole
+from common.options.types import decay, duration, name_or_path, number, thread_count, whole
 
 if TYPE_CHECKING:
     from common.data.pairing.pairs import Pairing
@@ -80,10 +80,10 @@ class Settings:
     images: int = option(2_000_000, "length in images shown, rounded to epochs", whole())
     batch_size: int = option(64, "images in a batch", whole(2))
     z_dim: int = option(100, "dimensions of the noise z", whole())
-    ema: float | None = option(
+    ema: float | str | None = option(
         None,
-        "draw and save the generator with weights averaged over its steps with this decay, such as 0.999; 0 does not",
-        number(least=0, below=1),
+        "draw and save the generator with weights averaged over its steps: auto, or a decay such as 0.999; 0 does not",
+        decay,
     )
     seed: int = option(0, "seed of weights, noise and order of the data", whole(0, 2**32))
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps", name_or_path)

@@ -54,7 +54,17 @@ def whole(least: int = 1, most: int = 2**40) -> Callable[[str], int]:
 
 def thread_count(text: str) -> int | str:
     """A number of threads, or 'auto'."""
-    return text.strip() if text.strip() == "auto" else whole(1, MOST_THREADS)(text)
+    return "auto" if text.strip() == "auto" else whole(1, MOST_THREADS)(text)
+
+
+def decay(text: str) -> float | str:
+    """Of an average, at least 0 and below 1, or 'auto'."""
+    if text.strip() == "auto":
+        return "auto"
+    try:
+        return number(least=0, below=1)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(str(error).replace("must be", "must be auto, or", 1)) from None
 
 
 def duration(text: str) -> float:

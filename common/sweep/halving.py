@@ -36,9 +36,18 @@ def groups_of(entries: Iterable[Entry]) -> list[list[list[Entry]]]:
     found: dict[tuple[str, str | None], dict[str, list[Entry]]] = {}
     for entry in entries:
         line = entry.line
-        alike = Line(line.script, line.kind, {name: value for name, value in line.given.items() if name != "seed"})
-        found.setdefault((line.script, line.dataset), {}).setdefault(alike.key, []).append(entry)
+        found.setdefault((line.script, line.dataset), {}).setdefault(_without_seed(line), []).append(entry)
     return [list(group.values()) for group in found.values()]
+
+
+def _without_seed(line: Line) -> str:
+    return Line(line.script, line.kind, {name: value for name, value in line.given.items() if name != "seed"}).key
+
+
+def with_all_seeds(left: Iterable[Entry], entries: Iterable[Entry]) -> list[Entry]:
+    """The runs of all seeds of the lines that are left."""
+    lines = {_without_seed(entry.line) for entry in left}
+    return [entry for entry in entries if _without_seed(entry.line) in lines]
 
 
 def lengths(first: Length, factor: float, most: int, keep: int) -> list[Length]:

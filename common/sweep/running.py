@@ -16,7 +16,7 @@ from common.runs.folder import RunFolder
 from common.scripts import HOME
 from common.storage.platforms import SIGNALS
 from common.sweep.display import Display
-from common.sweep.halving import best
+from common.sweep.halving import best, with_all_seeds
 from common.sweep.ledger import LOGS, Entry, Ledger, Length
 from common.sweep.pool import Pool, Start
 
@@ -51,13 +51,22 @@ class Sweep:
         self.codes: list[int] = []  # of tools that failed
 
     def run(
-        self, rounds: Sequence[Length], score: str, factor: float, keep: int, scoring: Sequence[str] | None
+        self,
+        rounds: Sequence[Length],
+        score: str,
+        factor: float,
+        keep: int,
+        scoring: Sequence[str] | None,
+        early_seeds: int | None = None,
     ) -> bool:
         """All rounds, after each of which the best go on; whether anything was done. Raises Stopped or FolderError.
 
-        `scoring` are options of evaluate.py, or None where nothing is to be scored.
+        `scoring` are options of evaluate.py, or None where nothing is to be scored. Seeds from `early_seeds` on join in
+        the last round, for the lines that are left.
         """
         entries, has_changed = self._ledger.entries, False
+        if early_seeds is not None and len(rounds) > 1:
+            entries = [entry for entry in entries if entry.line.given["seed"] < early_seeds]
         for place, length in enumerate(rounds):
             has_changed |= self.train(entries, length)
             has_changed |= scoring is not None and self.score(entries, scoring)
@@ -67,10 +76,11 @@ class Sweep:
                 entry.note_scores(length)
             if place < len(rounds) - 1:
                 going_on = best(entries, length, score, factor, keep)
-                for entry in entries:
-                    entry.is_left_out = entry not in going_on
                 self._display.halved(going_on, entries, length)
-                entries = going_on
+                remaining = with_all_seeds(going_on, self._ledger.entries)
+                for entry in self._ledger.entries:
+                    entry.is_left_out = entry not in remaining
+                entries = remaining if place == len(rounds) - 2 else going_on
             self._ledger.write()
         return has_changed
 

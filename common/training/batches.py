@@ -44,12 +44,22 @@ class Batches:
     def labelled(self, step: int) -> tuple[Tensor, Tensor]:
         """The same with each image's class, int64 (B,)."""
         chosen = self._chosen(step)
-        return self._real(chosen), self._labels[chosen].to(self._device, non_blocking=True)
+        return self._real(chosen), self._classes_of(chosen)
 
     def others(self) -> Tensor:
         """A batch drawn at random, whatever the epoch's order is at."""
+        return self._real(self._at_random())
+
+    def labelled_others(self) -> tuple[Tensor, Tensor]:
+        chosen = self._at_random()
+        return self._real(chosen), self._classes_of(chosen)
+
+    def _at_random(self) -> Tensor:
         count, device = self._size // ranks.world(), self._images.device
-        return self._real(ranks.share_of(lambda n: torch.randint(len(self._images), (n,), device=device), count))
+        return ranks.share_of(lambda n: torch.randint(len(self._images), (n,), device=device), count)
+
+    def _classes_of(self, chosen: Tensor) -> Tensor:
+        return self._labels[chosen].to(self._device, non_blocking=True)
 
     def _real(self, chosen: Tensor) -> Tensor:
         x = self._images[chosen].to(self._device, non_blocking=True)

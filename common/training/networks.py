@@ -15,19 +15,30 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 FUSED = ("cpu", "cuda", "mps")  # devices that torch has fused optimizers for
+HALF_LIFE = 0.05  # of --ema auto, as a share of the generator's steps so far
 
 
 class Average:
-    """A copy of a network whose floating-point weights follow the mean of the other's, batch norm's statistics too."""
+    """A copy of a network whose floating-point weights follow the mean of the other's, batch norm's statistics too.
 
-    def __init__(self, network: nn.Module, decay: float):
+    The mean forgets with a constant decay; with `decay` "auto" it forgets half within the last twentieth of the steps
+    so far, however many these are, after StyleGAN2's ramp (Karras et al. 2020, arXiv 1912.04958).
+    """
+
+    def __init__(self, network: nn.Module, decay: float | str):
         self.network, self._decay = copy.deepcopy(network).requires_grad_(False), decay
         states = (one.state_dict().values() for one in (self.network, network))
         self._means, self._weights = ([tensor for tensor in state if tensor.is_floating_point()] for state in states)
 
-    def follow(self, step: int) -> None:
-        """After a step of the other. Early on the mean is over few: the random first weights are soon forgotten."""
-        decay = min(self._decay, (1 + step) / (10 + step))
+    def follow(self, step: int, steps: int) -> None:
+        """After the other's `steps`-th step, in the run's step `step`.
+
+        Early on the mean is over few: the random first weights are soon forgotten.
+        """
+        if self._decay == "auto":
+            decay = 0.5 ** (1 / (HALF_LIFE * steps))
+        else:
+            decay = min(self._decay, (1 + step) / (10 + step))
         with torch.no_grad():
             get_ema_multi_avg_fn(decay)(self._means, self._weights, None)
 
@@ -35,7 +46,9 @@ class Average:
 class Networks:
     """What is trained. `sampled` is the generator as it is drawn and saved: its average under --ema."""
 
-    def __init__(self, script: str, device: torch.device, precision: str, ema: float | None, step: Callable[[], int]):
+    def __init__(
+        self, script: str, device: torch.device, precision: str, ema: float | str | None, step: Callable[[], int]
+    ):
         self._script, self._device, self._precision, self._ema, self._step = script, device, precision, ema, step
         self._networks: dict[str, nn.Module] = {}
         self._optimizers: dict[str, Optimizer] = {}
@@ -90,7 +103,7 @@ class Networks:
     def _generator_stepped(self) -> None:
         self.generator_steps += 1
         if self._average is not None:
-            self._average.follow(self._step())
+            self._average.follow(self._step(), self.generator_steps)
 
     @property
     def sampled(self) -> nn.Module:

@@ -104,6 +104,10 @@ class Training:
         """Further real images, (B, C, H, W) in [-1, 1], drawn at random; they do not count as shown."""
         return self._batches.others()
 
+    def labelled_reals(self) -> tuple[Tensor, Tensor]:
+        """The same with each image's class, int64 (B,)."""
+        return self._batches.labelled_others()
+
     def sample(self, *inputs: Tensor) -> Tensor:
         """What the generator that is saved makes of z, or of whatever else it takes."""
         return self._networks.sampled(*inputs)
