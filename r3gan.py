@@ -23,6 +23,8 @@ from itertools import pairwise
 from common import options
 from common.nn.layers import Flatten, halvings
 from common.nn.rebuildable import rebuildable
+from common.pictures.grids import COLUMNS
+from common.sampling import a_class_a_row
 from common.training import Training, cosine, descend, launch, scores_and_gradients
 
 import torch
@@ -30,13 +32,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+EMBEDDING = 64  # numbers that stand for a class beside z
+
 
 @dataclass(frozen=True)
 class Settings(options.Settings):
     momentum: float = options.argument("β1 of both Adam optimizers; 0 is the paper's", options.number(least=0, below=1))
     gamma: float = options.option(5.0, "weight of R1 and R2, which falls to a tenth", options.number(least=0))
     burn_in: int = options.option(400_000, "images over which the schedules run", options.whole())
-    ema: float = 0.999
+    classes: bool = options.option(False, "tell both networks the class of each image")
+    ema: float | str | None = "auto"
     images: int = 560_000
 
 
@@ -62,38 +67,48 @@ class Block(nn.Module):
 
 @rebuildable(takes="z")
 class Generator(nn.Module):
-    """z (N, z_dim) -> images (N, C, H, W); those of real ones are in [-1, 1]."""
+    """z (N, z_dim) -> images (N, C, H, W); those of real ones are in [-1, 1]. With `classes` also takes y (N,)."""
 
-    def __init__(self, z_dim: int, shape: tuple[int, int, int]):
+    def __init__(self, z_dim: int, shape: tuple[int, int, int], classes: int = 0):
         super().__init__()
-        self.z_dim = z_dim
+        self.z_dim, self.classes, inputs = z_dim, classes, z_dim
+        if classes:
+            self.takes, self.embedding, inputs = ("z", "y"), nn.Embedding(classes, EMBEDDING), z_dim + EMBEDDING
         depth = halvings(shape)
-        side, widths = shape[1] >> depth, [128] * (depth - 1) + [64]
+        side, widths = shape[1] >> depth, [64] * (depth - 1) + [32]
         self.basis = nn.Parameter(torch.randn(widths[0], side, side))
-        self.mix = nn.Linear(z_dim, widths[0], bias=False)
-        nn.init.normal_(self.mix.weight, 0, z_dim**-0.5)
+        self.mix = nn.Linear(inputs, widths[0], bias=False)
+        nn.init.normal_(self.mix.weight, 0, inputs**-0.5)
         stages: list[nn.Module] = [Block(widths[0], depth)]
-        for inputs, width in pairwise(widths):
-            stages += [conv(inputs, width, 1), nn.Upsample(scale_factor=2, mode="bilinear"), Block(width, depth)]
+        for wide, width in pairwise(widths):
+            stages += [conv(wide, width, 1), nn.Upsample(scale_factor=2, mode="bilinear"), Block(width, depth)]
         self.stages = nn.Sequential(*stages, nn.ConvTranspose2d(widths[-1], shape[0], 4, 2, 1))
 
-    def forward(self, z: Tensor) -> Tensor:
-        x = self.basis * self.mix(z)[:, :, None, None]
+    def forward(self, z: Tensor, *y: Tensor) -> Tensor:
+        x = self.basis * self.mix(torch.cat([z, *map(self.embedding, y)], 1))[:, :, None, None]
         return self.stages(x.contiguous(memory_format=torch.channels_last))
 
 
-class Discriminator(nn.Sequential):
-    """Images (N, C, H, W) -> scores (N,), no sigmoid; each depends on its own image alone."""
+class Discriminator(nn.Module):
+    """Images (N, C, H, W) -> scores (N,), no sigmoid; each depends on its own image alone.
 
-    def __init__(self, shape: tuple[int, int, int]):
+    With `classes`, images and classes y (N,) -> scores (N,) of an image as one of its class, by projection.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], classes: int = 0):
+        super().__init__()
         depth = halvings(shape)
-        side, widths = shape[1] >> depth, [32] + [96] * (depth - 1)
+        side, widths = shape[1] >> depth, [32] + [64] * (depth - 1)
         stages: list[nn.Module] = [nn.Conv2d(shape[0], widths[0], 4, 2, 1), Block(widths[0], depth)]
         for inputs, width in pairwise(widths):
             stages += [nn.AvgPool2d(2), conv(inputs, width, 1), Block(width, depth)]
-        score = nn.Linear(widths[-1] * side**2, 1, bias=False)  # the basis and the paper's linear layer in one
-        nn.init.normal_(score.weight, 0, score.in_features**-0.5)
-        super().__init__(*stages, Flatten(), score, nn.Flatten(0))
+        self.stages = nn.Sequential(*stages, Flatten())
+        self.score = nn.Linear(widths[-1] * side**2, max(classes, 1), bias=False)  # the basis and a linear layer in one
+        nn.init.normal_(self.score.weight, 0, self.score.in_features**-0.5)
+
+    def forward(self, x: Tensor, *y: Tensor) -> Tensor:
+        scores = self.score(self.stages(x))
+        return scores.gather(1, y[0][:, None])[:, 0] if y else scores[:, 0]
 
 
 def discriminator_loss(
@@ -108,46 +123,53 @@ def generator_loss(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(real - fake).mean()
 
 
-def scores_and_penalty(D: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+def scores_and_penalty(D: nn.Module, x: Tensor, *y: Tensor) -> tuple[Tensor, Tensor]:
     """D's scores and ||grad D||^2 over all values of an x, at each x itself, both (N,)."""
-    scores, gradients = scores_and_gradients(D, x)
+    scores, gradients = scores_and_gradients(lambda x: D(x, *y), x)
     return scores, gradients.square().sum(1)
 
 
 def discriminator_step(
-    D: nn.Module, G: nn.Module, opt_D: Optimizer, x: Tensor, z: Tensor, gamma: float
+    D: nn.Module, G: nn.Module, opt_D: Optimizer, x: Tensor, z: Tensor, gamma: float, *y: Tensor
 ) -> dict[str, Tensor]:
     with torch.no_grad():
-        fake = G(z)
-    scores, squares = scores_and_penalty(D, torch.cat([x, fake]))  # in one pass: D does not look across the batch
+        fake = G(z, *y)
+    both = (one.repeat(2) for one in y)
+    scores, squares = scores_and_penalty(
+        D, torch.cat([x, fake]), *both
+    )  # in one pass: D does not look across the batch
     r1, r2 = (half.mean() for half in squares.chunk(2))
     loss = discriminator_loss(*scores.chunk(2), r1, r2, gamma)
     descend(loss, opt_D)
     return {"d_loss": loss, "r1": r1, "r2": r2}
 
 
-def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, x: Tensor, z: Tensor) -> dict[str, Tensor]:
+def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, x: Tensor, z: Tensor, *y: Tensor) -> dict[str, Tensor]:
     with torch.no_grad():
-        real_scores = D(x)
-    loss = generator_loss(real_scores, D(G(z)))
+        real_scores = D(x, *y)
+    loss = generator_loss(real_scores, D(G(z, *y), *y))
     descend(loss, opt_G)
     return {"g_loss": loss}
 
 
 def main(run: Training) -> None:
     s = run.settings
-    G = run.generator("G", Generator(s.z_dim, run.shape))
-    D = run.discriminator("D", Discriminator(run.shape))
+    classes = run.classes if s.classes else 0
+    G = run.generator("G", Generator(s.z_dim, run.shape, classes))
+    D = run.discriminator("D", Discriminator(run.shape, classes))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.9)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.9)))
+    if classes:
+        run.sheet("samples", lambda _, z: run.sample(*a_class_a_row(z, classes)), count=COLUMNS)
 
-    for x in run.batches():
+    for x, *y in run.labelled_batches() if classes else zip(run.batches()):
         progress = run.images_shown / s.burn_in
         gamma, beta2 = cosine(s.gamma, s.gamma / 10, progress), cosine(0.9, 0.99, progress)
         for optimizer, lr in ((opt_G, s.lr_g), (opt_D, s.lr_d)):
             optimizer.param_groups[0].update(lr=cosine(lr, lr / 4, progress), betas=(s.momentum, beta2))
-        run.log(discriminator_step(D, G, opt_D, x, run.noise(), gamma))
-        run.log(generator_step(D, G, opt_G, run.reals(), run.noise()))  # a batch of its own, as in the authors' code
+        run.log(discriminator_step(D, G, opt_D, x, run.noise(), gamma, *y))
+        x, *y = run.labelled_reals() if classes else [run.reals()]  # a batch of its own, as in the authors' code
+        run.log(generator_step(D, G, opt_G, x, run.noise(), *y))
 
 
 if __name__ == "__main__":

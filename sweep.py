@@ -1,7 +1,7 @@
 """Many runs from one line: every combination of settings, every seed, every variant; scored and compared.
 
     python sweep.py out/rates "dcgan.py {1e-4,2e-4,1e-3} {2e-4,1e-3} 0.5 --dataset digits" --seeds 3 --time-limit 5m
-    python sweep.py out/all --all --dataset fashion-mnist --time-limit 5m    every variant, by its line in the README
+    python sweep.py out/all --all --dataset fashion-mnist --time-limit 5m    every variant, by the README's best line
     python sweep.py out/list --lines lines.txt --time-limit 1m --halve 3     the best third goes on, for three minutes
     python sweep.py out/rates ... --ray auto                                 on a cluster
 
@@ -42,7 +42,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("folder", type=name_or_path, help="of the runs' folders; the same line again goes on")
     parser.add_argument("lines", nargs="*", help='lines such as "dcgan.py {1e-4,2e-4} 2e-4 0.5", each in quotes')
     parser.add_argument("--lines", dest="files", action="append", default=[], metavar="FILE", help="a file of lines")
-    parser.add_argument("--all", action="store_true", help="every variant, by its line in the README")
+    parser.add_argument("--all", action="store_true", help="every variant, by the best known line in the README")
+    parser.add_argument("--papers", action="store_true", help="every variant, by its paper's line in the README")
     parser.add_argument("--seeds", type=whole(1, 1000), help="runs of each line, with --seed 0, 1, 2, ...")
     parser.add_argument("--time-limit", type=duration, help="training time of each run, such as 5m")
     parser.add_argument("--jobs", type=whole(1, 4096), help="runs at once (default: as many as cores, or GPUs)")
@@ -83,7 +84,8 @@ def texts_of(a: argparse.Namespace) -> list[str]:
     """The lines that are asked for, with their braces. Raises BadArgument."""
     from common.sweep.lines import in_file, readme_lines
 
-    of_the_readme = [f"{script}.py {line}" for script, line in readme_lines().items()] if a.all else []
+    tables = [readme_lines(of_papers) for of_papers, is_asked in ((False, a.all), (True, a.papers)) if is_asked]
+    of_the_readme = [f"{script}.py {line}" for table in tables for script, line in table.items()]
     return [*a.lines, *(text for file in a.files for text in in_file(file)), *of_the_readme]
 
 

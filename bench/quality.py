@@ -22,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.lines import LINES, WITHOUT_END, line_of
+from bench.lines import BEST, LINES, WITHOUT_END, line_of
 from common.console import say
 from common.options import duration
 from common.pictures.plots import curves
@@ -106,15 +106,20 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="where quality.json, quality.md and quality.png go")
     parser.add_argument("script", choices=LINES, metavar="SCRIPT", help="such as dcgan")
     a_line = {"nargs": "*", "metavar": "LINE"}
-    parser.add_argument("--ours", help='"lr_g lr_d momentum [option ...]"; none: the README\'s', **a_line)
-    parser.add_argument("--plain", help="the same, trained the plain way", **a_line)
+    parser.add_argument("--ours", help='"lr_g lr_d momentum [option ...]"; none: the README\'s best', **a_line)
+    parser.add_argument("--plain", help="the same, trained the plain way; none: the paper's", **a_line)
     parser.add_argument("--at", nargs="+", type=duration, default=[30.0, 60.0, 120.0, 300.0, 600.0], metavar="TIME")
     known, options = parser.parse_known_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # its process ends with it
     rows: list[dict[str, Any]] = []
-    readme, given = LINES[known.script], {"plain": known.plain, "ours": known.ours}
-    asked = [(way, line) for way, lines in given.items() if lines is not None for line in lines or [readme]]
-    for way, line in asked or [("ours", readme)]:
+    ways = {"plain": (known.plain, LINES), "ours": (known.ours, BEST)}
+    asked = [
+        (way, line)
+        for way, (lines, readme) in ways.items()
+        if lines is not None
+        for line in lines or [readme[known.script]]
+    ]
+    for way, line in asked or [("ours", BEST[known.script])]:
         try:
             measured, about = measure(way, known.script, line, options, sorted(known.at))
         except EOFError:

@@ -99,10 +99,18 @@ def test_what_a_script_does_not_have_is_not_given_to_it():
     assert str(line) == "pix2pix.py 1e-4 1e-4 0.5 --ema 0.9"
 
 
-def test_every_variant_has_its_line_in_the_readme():
-    assert {*readme_lines()} == {*SCRIPTS}
-    for line in lines(*(f"{script}.py {line}" for script, line in readme_lines().items())):
-        assert f"`python {line} ".replace("0.5 ", f"0.5 out/{line.script} ", 1)[:20] in (HOME / "README.md").read_text()
+@pytest.mark.parametrize("of_papers", [False, True])
+def test_every_variant_has_its_lines_in_the_readme(of_papers):
+    table = readme_lines(of_papers)
+    assert {*table} == {*SCRIPTS}
+    for line in lines(*(f"{script}.py {text}" for script, text in table.items())):
+        assert f"`{table[line.script]}`" in (HOME / "README.md").read_text() or not of_papers
+        assert ("ema" in line.given) <= (not of_papers)
+
+
+def test_the_papers_lines_stand_beside_the_best_known():
+    best, papers = readme_lines(), readme_lines(of_papers=True)
+    assert papers["wgan"] == "5e-5 5e-5 0" and best["wgan"] != papers["wgan"]
 
 
 VALUES = st.one_of(

@@ -19,7 +19,7 @@ from common.sweep.braces import expanded
 PLACE = "the-run's-folder"  # stands on a line for the folder that the sweep chooses
 LENGTH = ("epochs", "images")
 LONGEST = 150  # characters of a name
-README_LINE = re.compile(r"^\| `python (\w+)\.py (.+?)` \|", re.MULTILINE)
+README_LINE = re.compile(r"^\| `python (\w+)\.py (.+?)` \| `(.+?)` \|", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,15 @@ def lines_of(
     if not lines:
         raise BadArgument(
             'no lines; for example: python sweep.py out/sweep "dcgan.py {1e-4,2e-4} 2e-4 0.5 --dataset digits", --all,'
-            " or --lines FILE"
+            " --papers, or --lines FILE"
         )
     return _named(lines, known)
 
 
-def readme_lines() -> dict[str, str]:
-    """Every variant's line in the README's table, without its folder, by script."""
+def readme_lines(of_papers: bool = False) -> dict[str, str]:
+    """Every variant's line in the README's table, without its folder, by script: the best known, or its paper's."""
     found = README_LINE.findall((HOME / "README.md").read_text(encoding="utf-8"))
-    return {script: line.replace(f" out/{script}", "") for script, line in found}
+    return {script: paper if of_papers else line.replace(f" out/{script}", "") for script, line, paper in found}
 
 
 def in_file(path: str) -> Iterator[str]:
