@@ -40,6 +40,10 @@ class Settings(options.Settings):
     momentum: float = options.argument("β1 of both Adam optimizers; 0 is the paper's", options.number(least=0, below=1))
     gamma: float = options.option(5.0, "weight of R1 and R2, which falls to a tenth", options.number(least=0))
     burn_in: int = options.option(400_000, "images over which the schedules run", options.whole())
+    penalised: float = options.option(
+        0.25, "share of a batch that R1 and R2 are computed on", options.number(above=0, most=1)
+    )
+    width: int = options.option(64, "channels; the paper's networks have 768", options.whole(2))
     classes: bool = options.option(False, "tell both networks the class of each image")
     ema: float | str | None = "auto"
     images: int = 560_000
@@ -67,47 +71,44 @@ class Block(nn.Module):
 
 @rebuildable(takes="z")
 class Generator(nn.Module):
-    """z (N, z_dim) -> images (N, C, H, W); those of real ones are in [-1, 1]. With `classes` also takes y (N,)."""
+    """z (N, z_dim), with `classes` also y (N,) -> images (N, C, H, W); those of real ones are in [-1, 1]."""
 
-    def __init__(self, z_dim: int, shape: tuple[int, int, int], classes: int = 0):
+    def __init__(self, z_dim: int, shape: tuple[int, int, int], width: int = 128, classes: int = 0):
         super().__init__()
         self.z_dim, self.classes, inputs = z_dim, classes, z_dim
         if classes:
             self.takes, self.embedding, inputs = ("z", "y"), nn.Embedding(classes, EMBEDDING), z_dim + EMBEDDING
         depth = halvings(shape)
-        side, widths = shape[1] >> depth, [64] * (depth - 1) + [32]
+        side, widths = shape[1] >> depth, [width] * (depth - 1) + [width // 2]
         self.basis = nn.Parameter(torch.randn(widths[0], side, side))
         self.mix = nn.Linear(inputs, widths[0], bias=False)
         nn.init.normal_(self.mix.weight, 0, inputs**-0.5)
         stages: list[nn.Module] = [Block(widths[0], depth)]
-        for wide, width in pairwise(widths):
-            stages += [conv(wide, width, 1), nn.Upsample(scale_factor=2, mode="bilinear"), Block(width, depth)]
+        for wide, narrow in pairwise(widths):
+            stages += [conv(wide, narrow, 1), nn.Upsample(scale_factor=2, mode="bilinear"), Block(narrow, depth)]
         self.stages = nn.Sequential(*stages, nn.ConvTranspose2d(widths[-1], shape[0], 4, 2, 1))
 
     def forward(self, z: Tensor, *y: Tensor) -> Tensor:
-        x = self.basis * self.mix(torch.cat([z, *map(self.embedding, y)], 1))[:, :, None, None]
+        x = self.basis * self.mix(torch.cat([z, *(self.embedding(one) for one in y)], 1))[:, :, None, None]
         return self.stages(x.contiguous(memory_format=torch.channels_last))
 
 
-class Discriminator(nn.Module):
-    """Images (N, C, H, W) -> scores (N,), no sigmoid; each depends on its own image alone.
+class Discriminator(nn.Sequential):
+    """Images (N, C, H, W), with `classes` also y (N,) -> scores (N,), no sigmoid; each of its own image alone."""
 
-    With `classes`, images and classes y (N,) -> scores (N,) of an image as one of its class, by projection.
-    """
-
-    def __init__(self, shape: tuple[int, int, int], classes: int = 0):
-        super().__init__()
+    def __init__(self, shape: tuple[int, int, int], width: int = 128, classes: int = 0):
         depth = halvings(shape)
-        side, widths = shape[1] >> depth, [32] + [64] * (depth - 1)
+        side, widths = shape[1] >> depth, [width // 2] + [width] * (depth - 1)
         stages: list[nn.Module] = [nn.Conv2d(shape[0], widths[0], 4, 2, 1), Block(widths[0], depth)]
-        for inputs, width in pairwise(widths):
-            stages += [nn.AvgPool2d(2), conv(inputs, width, 1), Block(width, depth)]
-        self.stages = nn.Sequential(*stages, Flatten())
-        self.score = nn.Linear(widths[-1] * side**2, max(classes, 1), bias=False)  # the basis and a linear layer in one
-        nn.init.normal_(self.score.weight, 0, self.score.in_features**-0.5)
+        for inputs, outputs in pairwise(widths):
+            stages += [nn.AvgPool2d(2), conv(inputs, outputs, 1), Block(outputs, depth)]
+        # The basis and the paper's linear layer in one; of a class a row: the projection on what is learned of it.
+        score = nn.Linear(widths[-1] * side**2, max(classes, 1), bias=False)
+        nn.init.normal_(score.weight, 0, score.in_features**-0.5)
+        super().__init__(*stages, Flatten(), score)
 
     def forward(self, x: Tensor, *y: Tensor) -> Tensor:
-        scores = self.score(self.stages(x))
+        scores = super().forward(x)
         return scores.gather(1, y[0][:, None])[:, 0] if y else scores[:, 0]
 
 
@@ -123,23 +124,22 @@ def generator_loss(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(real - fake).mean()
 
 
-def scores_and_penalty(D: nn.Module, x: Tensor, *y: Tensor) -> tuple[Tensor, Tensor]:
-    """D's scores and ||grad D||^2 over all values of an x, at each x itself, both (N,)."""
-    scores, gradients = scores_and_gradients(lambda x: D(x, *y), x)
-    return scores, gradients.square().sum(1)
+def squared_gradients(D: nn.Module, x: Tensor, *y: Tensor) -> Tensor:
+    """||grad D||^2 over all values of an x, at each x itself, (N,)."""
+    _, gradients = scores_and_gradients(lambda x: D(x, *y), x)
+    return gradients.square().sum(1)
 
 
 def discriminator_step(
-    D: nn.Module, G: nn.Module, opt_D: Optimizer, x: Tensor, z: Tensor, gamma: float, *y: Tensor
+    D: nn.Module, G: nn.Module, opt_D: Optimizer, x: Tensor, z: Tensor, gamma: float, penalised: float, *y: Tensor
 ) -> dict[str, Tensor]:
     with torch.no_grad():
         fake = G(z, *y)
-    both = (one.repeat(2) for one in y)
-    scores, squares = scores_and_penalty(
-        D, torch.cat([x, fake]), *both
-    )  # in one pass: D does not look across the batch
+    some = slice(math.ceil(penalised * len(x)))
+    squares = squared_gradients(D, torch.cat([x[some], fake[some]]), *(one[some].repeat(2) for one in y))
     r1, r2 = (half.mean() for half in squares.chunk(2))
-    loss = discriminator_loss(*scores.chunk(2), r1, r2, gamma)
+    real_scores, fake_scores = D(torch.cat([x, fake]), *(one.repeat(2) for one in y)).chunk(2)
+    loss = discriminator_loss(real_scores, fake_scores, r1, r2, gamma)
     descend(loss, opt_D)
     return {"d_loss": loss, "r1": r1, "r2": r2}
 
@@ -155,8 +155,8 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, x: Tensor, z: T
 def main(run: Training) -> None:
     s = run.settings
     classes = run.classes if s.classes else 0
-    G = run.generator("G", Generator(s.z_dim, run.shape, classes))
-    D = run.discriminator("D", Discriminator(run.shape, classes))
+    G = run.generator("G", Generator(s.z_dim, run.shape, s.width, classes))
+    D = run.discriminator("D", Discriminator(run.shape, s.width, classes))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.9)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.9)))
     if classes:
@@ -167,7 +167,7 @@ def main(run: Training) -> None:
         gamma, beta2 = cosine(s.gamma, s.gamma / 10, progress), cosine(0.9, 0.99, progress)
         for optimizer, lr in ((opt_G, s.lr_g), (opt_D, s.lr_d)):
             optimizer.param_groups[0].update(lr=cosine(lr, lr / 4, progress), betas=(s.momentum, beta2))
-        run.log(discriminator_step(D, G, opt_D, x, run.noise(), gamma, *y))
+        run.log(discriminator_step(D, G, opt_D, x, run.noise(), gamma, s.penalised, *y))
         x, *y = run.labelled_reals() if classes else [run.reals()]  # a batch of its own, as in the authors' code
         run.log(generator_step(D, G, opt_G, x, run.noise(), *y))
 

@@ -295,8 +295,8 @@ class TestR3gan:
 
     def test_a_linear_discriminator_has_its_closed_form(self):
         D, x = LinearScore(), torch.randn(3, 1, 2, 2).double()
-        scores, squares = r3gan.scores_and_penalty(D, x)
-        assert torch.equal(scores, D(x)) and squares.tolist() == pytest.approx([25, 25, 25])
+        squares = r3gan.squared_gradients(D, x)
+        assert squares.tolist() == pytest.approx([25, 25, 25])
         penalty = r3gan.discriminator_loss(tensor(0), tensor(0), squares.mean(), 0, 0.7)
         (gradient,) = torch.autograd.grad(penalty, D.w)
         assert gradient.flatten().tolist() == pytest.approx([0.7 * w for w in (1, 2, 2, 4)])  # gamma w
@@ -304,27 +304,30 @@ class TestR3gan:
     def test_each_image_has_a_penalty_of_its_own_over_all_its_pixels(self):
         x = torch.zeros(2, 2, 1, 2)
         x[0, :, 0, 0], x[1] = torch.tensor([3.0, 4.0]), 6.0
-        assert r3gan.scores_and_penalty(half_square, x)[1].tolist() == pytest.approx([25, 144])
+        assert r3gan.squared_gradients(half_square, x).tolist() == pytest.approx([25, 144])
 
     def test_the_whole_loss_has_the_gradient_of_finite_differences(self):
         D, x, fake = small_network(), images(5, seed=1), images(5, seed=2)
 
         def loss():
-            (real_scores, r1), (fake_scores, r2) = r3gan.scores_and_penalty(D, x), r3gan.scores_and_penalty(D, fake)
-            return r3gan.discriminator_loss(real_scores, fake_scores, r1.mean(), r2.mean(), 3)
+            r1, r2 = (r3gan.squared_gradients(D, one).mean() for one in (x, fake))
+            return r3gan.discriminator_loss(D(x), D(fake), r1, r2, 3)
 
         assert by_autograd(loss, D) == pytest.approx(by_finite_differences(loss, D), abs=1e-6)
 
-    def test_the_step_takes_r1_at_real_images_and_r2_at_fakes(self):
+    @pytest.mark.parametrize(("penalised", "some"), [(1.0, 4), (0.25, 1), (0.6, 3)])
+    def test_the_step_takes_r1_at_real_images_and_r2_at_fakes(self, penalised, some):
         D = LinearScore()
         D.forward = lambda x: half_square(x) * D.w.sum() / 9  # the gradient is x, for the sum of w is 9
-        x, z = images(3, seed=1)[:, :1], images(3, seed=2)[:, :1]
-        logged = r3gan.discriminator_step(D, nn.Identity(), torch.optim.SGD(D.parameters(), 1e-3), x, z, 0.5)
+        x, z = images(4, seed=1)[:, :1], images(4, seed=2)[:, :1]
+        SGD = torch.optim.SGD(D.parameters(), 1e-3)
+        logged = r3gan.discriminator_step(D, nn.Identity(), SGD, x, z, 0.5, penalised)
         real, fake = half_square(x).numpy(), half_square(z).numpy()
-        assert logged["r1"].item() == pytest.approx(2 * real.mean())
-        assert logged["r2"].item() == pytest.approx(2 * fake.mean())
+        r1, r2 = 2 * real[:some].mean(), 2 * fake[:some].mean()
+        assert logged["r1"].item() == pytest.approx(r1)
+        assert logged["r2"].item() == pytest.approx(r2)
         # E log(1 + exp(D(fake) - D(real))) + gamma/2 (R1 + R2)
-        by_hand = np.log(1 + np.exp(fake - real)).mean() + 0.25 * (2 * real.mean() + 2 * fake.mean())
+        by_hand = np.log(1 + np.exp(fake - real)).mean() + 0.25 * (r1 + r2)
         assert logged["d_loss"].item() == pytest.approx(by_hand)
 
     def test_cosine_starts_passes_the_middle_ends_and_stays(self):

@@ -34,9 +34,11 @@ def discriminator_of(script):
     return next(getattr(script, name) for name in ("Critic", "Autoencoder", "Discriminator") if hasattr(script, name))
 
 
-def adversaries(script, shape=SHAPE):
+def adversaries(script, shape=SHAPE, told=False):
+    """With `told`, r3gan.py's networks under --classes."""
     torch.manual_seed(0)
     classes, dropout = (CLASSES,) * (script is cgan), (0.3,) * (script is gan)
+    classes = (16, CLASSES * told) if script is r3gan else classes
     G, D = script.Generator(10, shape, *classes), discriminator_of(script)(shape, *classes, *dropout)
     if script is r3gan:  # a block ends in zeros, which let no gradient through to its other layers in a first step
         for parameter in (*G.parameters(), *D.parameters()):
@@ -78,7 +80,7 @@ STEPS = {
         lambda D, G, opt: cgan.generator_step(D, G, opt, Y, Z),
     ),
     r3gan: (
-        lambda D, G, opt: r3gan.discriminator_step(D, G, opt, X, Z, 1.0),
+        lambda D, G, opt: r3gan.discriminator_step(D, G, opt, X, Z, 1.0, 0.5),
         lambda D, G, opt: r3gan.generator_step(D, G, opt, X, Z),
     ),
 }
@@ -95,6 +97,16 @@ def test_each_step_changes_its_own_network_and_no_other(script):
     before_D = snapshot(D)
     update_G(D, G, Adam(G.parameters(), 1e-3))
     assert all(changed(G, before_G)) and not any(changed(D, before_D))
+
+
+def test_steps_with_classes_change_what_is_learned_of_each_class_that_is_shown():
+    G, D = adversaries(r3gan, told=True)
+    classes, embedding, score = torch.tensor([0, 2, 2, 0, 2, 0]), G.embedding.weight, D[-1].weight
+    before = embedding.detach().clone(), score.detach().clone()
+    r3gan.discriminator_step(D, G, Adam(D.parameters(), 1e-3), X, Z, 1.0, 0.5, classes)
+    r3gan.generator_step(D, G, Adam(G.parameters(), 1e-3), X, Z, classes)
+    for weights, old in zip((embedding, score), before, strict=True):
+        assert [not torch.equal(*rows) for rows in zip(weights, old, strict=True)] == [True, False, True]
 
 
 class Points(nn.Module):
@@ -204,14 +216,16 @@ def test_every_block_is_the_identity_at_first():
         assert unchanged and all(unchanged)
 
 
-def test_the_class_changes_what_is_made_and_what_is_answered():
-    G, D = adversaries(cgan)
+@pytest.mark.parametrize("script", [cgan, r3gan], ids=lambda script: script.__name__)
+def test_the_class_changes_what_is_made_and_what_is_answered(script):
+    G, D = adversaries(script, told=True)
+    assert G.takes == ("z", "y")
     G.eval(), D.eval()
     z, x = Z[:1].expand(CLASSES, -1), X[:1].expand(CLASSES, -1, -1, -1)
     made, answered = G(z, torch.arange(CLASSES)), D(x, torch.arange(CLASSES))
     assert len({image.detach().numpy().tobytes() for image in made}) == CLASSES
     assert len(set(answered.tolist())) == CLASSES
-    assert torch.allclose(*G(z[:2], torch.tensor([1, 1]))), "something else than the class differed"
+    assert torch.allclose(*G(z[:2], torch.tensor([1, 1])), atol=1e-5), "something else than the class differed"
 
 
 def test_the_class_does_not_drown_the_image():
