@@ -4,7 +4,7 @@ import signal
 import sys
 from pathlib import Path
 
-__version__ = "0.7.0"
+__version__ = "0.8.0"
 
 # The scripts import this first, and torch takes seconds: whoever presses Ctrl-C meanwhile needs no traceback. What has
 # something to lose takes the signal over later; a program of the user's own is left alone.

@@ -196,11 +196,13 @@ def test_data_of_a_size_a_network_cannot_make(start, folder, tmp_path, patterns)
     refused(start("lsgan", *GOOD, folder, "--dataset", tmp_path / "set.npz"), 3, "30x30", "--image-size")
 
 
-def test_cgan_needs_labels(start, folder, tmp_path, patterns):
+@pytest.mark.parametrize(("script", "options"), [("cgan", ()), ("r3gan", ("--classes",))])
+def test_what_is_told_the_class_needs_labels(start, folder, tmp_path, patterns, script, options):
     np.savez(tmp_path / "set.npz", images=patterns(300))
-    refused(start("cgan", *GOOD, folder, "--dataset", tmp_path / "set.npz"), 3, "set.npz: has no labels", "cgan.py")
+    line = (script, *GOOD, folder, *options, "--dataset")
+    refused(start(*line, tmp_path / "set.npz"), 3, "set.npz: has no labels", f"{script}.py")
     write_pictures(tmp_path / "set", 80)
-    refused(start("cgan", *GOOD, folder, "--dataset", tmp_path / "set"), 3, "has no labels", "a subfolder a class")
+    refused(start(*line, tmp_path / "set"), 3, "has no labels", "a subfolder a class")
 
 
 def test_an_image_size_a_u_net_cannot_halve_down_to_a_pixel(start, folder, tmp_path, patterns):

@@ -26,6 +26,7 @@ from torch.utils._pytree import tree_leaves
 OPTIONS = dict.fromkeys(SCRIPTS, ("--flip", "--ema", "0.9"))
 OPTIONS |= {"pix2pix": ("--width", "4", "--ema", "0.9"), "dcgan": ("--flip", "--minibatch-discrimination")}
 OTHERS = {"gan": ("--loss", "minimax", "--d-steps", "2"), "dcgan": (), "pix2pix": ("--width", "4", "--pairs", "halves")}
+OTHERS |= {"r3gan": ("--classes", "--augment", "--penalised", "1")}
 AUGMENTED = [(script, ("--augment",)) for script in SCRIPTS if script != "pix2pix"]
 CASES = [*OPTIONS.items(), *OTHERS.items(), *AUGMENTED]
 

@@ -190,6 +190,14 @@ def test_what_cannot_be_sampled_is_one_line_and_a_code(tool, runs, tmp_path, mon
     assert not list(tmp_path.iterdir())
 
 
+def test_r3gan_that_is_told_the_classes_is_asked_for_them(trained, tool, tmp_path):
+    run = shutil.copytree(trained("r3gan", "--classes", "--epochs", 1), tmp_path / "run")
+    done = tool("sample", run, 8, tmp_path / "sevens.png", "--class", 7)
+    assert done.code == 0, done.err
+    assert tool("evaluate", run, "--samples", 100).code == 0
+    assert 0 <= read_scores(run)[-1]["scores"]["as_asked"] <= 1
+
+
 @pytest.mark.parametrize("state", ["running", "killed"])
 def test_a_run_that_trains_is_sampled_without_disturbing_it(tool, spawn, tmp_path, state):
     folder = tmp_path / "run"
