@@ -30,6 +30,7 @@ from torch.optim import Adam, Optimizer
 
 @dataclass(frozen=True)
 class Settings(options.Settings):
+    width: int = options.option(64, "channels of the layers next to the image", options.whole())
     images: int = 1_000_000
 
 
@@ -52,11 +53,11 @@ class ClassBias(nn.Module):
 class Generator(nn.Module):
     """z (N, z_dim), classes y (N,) -> images (N, C, H, W) in [-1, 1]."""
 
-    def __init__(self, z_dim: int, shape: tuple[int, int, int], classes: int):
+    def __init__(self, z_dim: int, shape: tuple[int, int, int], classes: int, width: int = 64):
         super().__init__()
         self.z_dim, self.classes = z_dim, classes
         times = halvings(shape)
-        side, width = shape[1] >> times, 64 << (times - 1)
+        side, width = shape[1] >> times, width << (times - 1)
         self.first = nn.Sequential(
             nn.Linear(z_dim + classes, width * side**2, bias=False), Unflatten(width, side, side), nn.BatchNorm2d(width)
         )
@@ -80,9 +81,9 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images (N, C, H, W), classes y (N,) -> logits (N,) of the probability that each is a real one of its class."""
 
-    def __init__(self, shape: tuple[int, int, int], classes: int):
+    def __init__(self, shape: tuple[int, int, int], classes: int, width: int = 64):
         super().__init__()
-        times, width = halvings(shape), 64
+        times = halvings(shape)
         self.layers = nn.ModuleList([nn.Conv2d(shape[0], width, 4, 2, 1)])
         self.biases = nn.ModuleList([ClassBias(classes, width, 0.02)])  # larger, it would drown the image
         for _ in range(times - 1):
@@ -126,8 +127,8 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, y: Tensor, z: T
 
 def main(run: Training) -> None:
     s = run.settings
-    G = run.generator("G", Generator(s.z_dim, run.shape, run.classes))
-    D = run.discriminator("D", Discriminator(run.shape, run.classes))
+    G = run.generator("G", Generator(s.z_dim, run.shape, run.classes, s.width))
+    D = run.discriminator("D", Discriminator(run.shape, run.classes, s.width))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
     run.sheet("samples", lambda _, z: run.sample(*a_class_a_row(z, run.classes)), count=COLUMNS)

@@ -35,6 +35,7 @@ from torch.optim import Adam, Optimizer
 @dataclass(frozen=True)
 class Settings(options.Settings):
     minibatch_discrimination: bool = options.option(False, "let D compare the images of a batch, against mode collapse")
+    width: int = options.option(64, "channels of the layers next to the image", options.whole())
     images: int = 1_200_000
 
 
@@ -42,11 +43,11 @@ class Settings(options.Settings):
 class Generator(nn.Module):
     """z (N, z_dim) -> images (N, C, H, W) in [-1, 1]."""
 
-    def __init__(self, z_dim: int, shape: tuple[int, int, int]):
+    def __init__(self, z_dim: int, shape: tuple[int, int, int], width: int = 64):
         super().__init__()
         self.z_dim = z_dim
         times = halvings(shape)
-        side, width = shape[1] >> times, 64 << (times - 1)
+        side, width = shape[1] >> times, width << (times - 1)
         layers = [nn.Linear(z_dim, width * side**2, bias=False), Unflatten(width, side, side)]
         for _ in range(times - 1):
             layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)]
@@ -83,9 +84,9 @@ class MinibatchDiscrimination(nn.Module):
 class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N,) of the probability that each is real."""
 
-    def __init__(self, shape: tuple[int, int, int], minibatch_discrimination: bool = False):
+    def __init__(self, shape: tuple[int, int, int], width: int = 64, minibatch_discrimination: bool = False):
         super().__init__()
-        times, width = halvings(shape), 64
+        times = halvings(shape)
         layers = [nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for _ in range(times - 1):
             layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]
@@ -127,8 +128,8 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor) -> d
 
 def main(run: Training) -> None:
     s = run.settings
-    G = run.generator("G", Generator(s.z_dim, run.shape))
-    D = run.discriminator("D", Discriminator(run.shape, s.minibatch_discrimination))
+    G = run.generator("G", Generator(s.z_dim, run.shape, s.width))
+    D = run.discriminator("D", Discriminator(run.shape, s.width, s.minibatch_discrimination))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
     run.sheet("walk", lambda _, z: run.sample(walk(z)))

@@ -35,6 +35,7 @@ from torch.optim import Adam, Optimizer
 class Settings(options.Settings):
     margin: float = options.option(0.128, "m, on the scale of the mean squared error", options.number(above=0))
     pt_weight: float = options.option(0.1, "weight of the pulling-away term; 0 turns it off", options.number(least=0))
+    width: int = options.option(32, "channels of the layers next to the image", options.whole())
     images: int = 1_400_000
     encoder = "D"  # whose codes evaluate.py probes
 
@@ -43,11 +44,11 @@ class Settings(options.Settings):
 class Generator(nn.Module):
     """z (N, z_dim) -> images (N, C, H, W) in [-1, 1]."""
 
-    def __init__(self, z_dim: int, shape: tuple[int, int, int]):
+    def __init__(self, z_dim: int, shape: tuple[int, int, int], width: int = 32):
         super().__init__()
         self.z_dim = z_dim
         times = halvings(shape)
-        side, width = shape[1] >> times, 32 << (times - 1)
+        side, width = shape[1] >> times, width << (times - 1)
         layers = [nn.Linear(z_dim, width * side**2, bias=False), Unflatten(width, side, side)]
         for _ in range(times - 1):
             layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)]
@@ -64,9 +65,9 @@ class Generator(nn.Module):
 class Autoencoder(nn.Module):
     """Images (N, C, H, W) -> their reconstructions, the encoder's output (N, code), and the images as they came in."""
 
-    def __init__(self, shape: tuple[int, int, int], code: int = 32):
+    def __init__(self, shape: tuple[int, int, int], width: int = 32, code: int = 32):
         super().__init__()
-        times, width = halvings(shape), 32
+        times = halvings(shape)
         encoder = [nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
         decoder = [nn.ConvTranspose2d(width, shape[0], 4, 2, 1)]  # no tanh: it saturates at lr 1e-3, and D dies
         for _ in range(times - 1):
@@ -117,12 +118,8 @@ def discriminator_step(
     real_energy, fake_energy = energy(seen, reconstruction).chunk(2)
     loss = discriminator_loss(real_energy, fake_energy, margin)
     descend(loss, opt_D)
-    return {
-        "d_loss": loss,
-        "real_energy": real_energy.mean(),
-        "fake_energy": fake_energy.mean(),
-        "hinge_active": (fake_energy < margin).float().mean(),
-    }
+    energies = {"real_energy": real_energy.mean(), "fake_energy": fake_energy.mean()}
+    return {"d_loss": loss, **energies, "hinge_active": (fake_energy < margin).float().mean()}
 
 
 def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor, pt_weight: float) -> dict[str, Tensor]:
@@ -134,8 +131,8 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor, pt_w
 
 def main(run: Training) -> None:
     s = run.settings
-    G = run.generator("G", Generator(s.z_dim, run.shape))
-    D = run.discriminator("D", Autoencoder(run.shape))
+    G = run.generator("G", Generator(s.z_dim, run.shape, s.width))
+    D = run.discriminator("D", Autoencoder(run.shape, s.width))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
     # Four rows: real, reconstructed real, generated, reconstructed generated.

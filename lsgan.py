@@ -32,6 +32,7 @@ class Settings(options.Settings):
     coding: str = options.option(
         "0,1,1", "a,b,c: targets for fakes, for real images, and G's for fakes", choices=(*CODINGS,)
     )
+    width: int = options.option(32, "channels of the layers next to the image", options.whole())
     images: int = 2_400_000
 
 
@@ -39,11 +40,11 @@ class Settings(options.Settings):
 class Generator(nn.Module):
     """z (N, z_dim) -> images (N, C, H, W) in [-1, 1]."""
 
-    def __init__(self, z_dim: int, shape: tuple[int, int, int]):
+    def __init__(self, z_dim: int, shape: tuple[int, int, int], width: int = 32):
         super().__init__()
         self.z_dim = z_dim
         times = halvings(shape)
-        side, width = shape[1] >> times, 32 << (times - 1)
+        side, width = shape[1] >> times, width << (times - 1)
         layers = [nn.Linear(z_dim, width * side**2, bias=False), Unflatten(width, side, side)]
         for _ in range(times - 1):
             layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)]
@@ -59,9 +60,9 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images (N, C, H, W) -> scores (N,), no sigmoid."""
 
-    def __init__(self, shape: tuple[int, int, int]):
+    def __init__(self, shape: tuple[int, int, int], width: int = 32):
         super().__init__()
-        times, width = halvings(shape), 32
+        times = halvings(shape)
         layers = [nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for _ in range(times - 1):
             layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]
@@ -101,8 +102,8 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor, c: f
 def main(run: Training) -> None:
     s = run.settings
     a, b, c = CODINGS[s.coding]
-    G = run.generator("G", Generator(s.z_dim, run.shape))
-    D = run.discriminator("D", Discriminator(run.shape))
+    G = run.generator("G", Generator(s.z_dim, run.shape, s.width))
+    D = run.discriminator("D", Discriminator(run.shape, s.width))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.999)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.999)))
 

@@ -34,6 +34,7 @@ class Settings(options.Settings):
     )
     n_critic: int = options.option(5, "critic steps a generator step", options.whole())
     clip: float = options.option(0.01, "c: the critic's weights stay in [-c, c]", options.number(above=0))
+    width: int = options.option(64, "channels of the layers next to the image", options.whole())
     images: int = 1_400_000
 
 
@@ -41,11 +42,11 @@ class Settings(options.Settings):
 class Generator(nn.Module):
     """z (N, z_dim) -> images (N, C, H, W) in [-1, 1]."""
 
-    def __init__(self, z_dim: int, shape: tuple[int, int, int]):
+    def __init__(self, z_dim: int, shape: tuple[int, int, int], width: int = 64):
         super().__init__()
         self.z_dim = z_dim
         times = halvings(shape)
-        side, width = shape[1] >> times, 64 << (times - 1)
+        side, width = shape[1] >> times, width << (times - 1)
         layers = [nn.Linear(z_dim, width * side**2, bias=False), Unflatten(width, side, side)]
         for _ in range(times - 1):
             layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)]
@@ -62,9 +63,9 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """Images (N, C, H, W) -> scores (N,), no sigmoid."""
 
-    def __init__(self, shape: tuple[int, int, int]):
+    def __init__(self, shape: tuple[int, int, int], width: int = 64):
         super().__init__()
-        times, width = halvings(shape), 64
+        times = halvings(shape)
         layers = [nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for _ in range(times - 1):
             layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2)]
@@ -112,8 +113,8 @@ def generator_step(f: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor) -> d
 
 def main(run: Training) -> None:
     s = run.settings
-    G = run.generator("G", Generator(s.z_dim, run.shape))
-    f = run.discriminator("f", Critic(run.shape))
+    G = run.generator("G", Generator(s.z_dim, run.shape, s.width))
+    f = run.discriminator("f", Critic(run.shape, s.width))
     opt_G = run.optimizer("G", RMSprop(G.parameters(), s.lr_g, momentum=s.momentum))
     opt_f = run.optimizer("f", RMSprop(f.parameters(), s.lr_d, momentum=s.momentum))
 

@@ -32,6 +32,7 @@ class Settings(options.Settings):
     momentum: float = options.argument("β1 of both Adam optimizers; 0 is the paper's", options.number(least=0, below=1))
     n_critic: int = options.option(5, "critic steps a generator step", options.whole())
     penalty: float = options.option(10.0, "lambda, the weight of the gradient penalty", options.number(least=0))
+    width: int = options.option(32, "channels of the layers next to the image", options.whole())
     images: int = 2_000_000
 
 
@@ -39,11 +40,11 @@ class Settings(options.Settings):
 class Generator(nn.Module):
     """z (N, z_dim) -> images (N, C, H, W) in [-1, 1]."""
 
-    def __init__(self, z_dim: int, shape: tuple[int, int, int]):
+    def __init__(self, z_dim: int, shape: tuple[int, int, int], width: int = 32):
         super().__init__()
         self.z_dim = z_dim
         times = halvings(shape)
-        side, width = shape[1] >> times, 32 << (times - 1)
+        side, width = shape[1] >> times, width << (times - 1)
         layers = [nn.Linear(z_dim, width * side**2, bias=False), Unflatten(width, side, side)]
         for _ in range(times - 1):
             layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)]
@@ -59,9 +60,9 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """Images (N, C, H, W) -> scores (N,), no sigmoid; each depends on its own image alone."""
 
-    def __init__(self, shape: tuple[int, int, int]):
+    def __init__(self, shape: tuple[int, int, int], width: int = 32):
         super().__init__()
-        times, width = halvings(shape), 32
+        times = halvings(shape)
         layers = [nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
         for _ in range(times - 1):
             layers += [nn.Conv2d(width, 2 * width, 4, 2, 1), nn.LeakyReLU(0.2)]
@@ -109,8 +110,8 @@ def generator_step(D: nn.Module, G: nn.Module, opt_G: Optimizer, z: Tensor) -> d
 
 def main(run: Training) -> None:
     s = run.settings
-    G = run.generator("G", Generator(s.z_dim, run.shape))
-    D = run.discriminator("D", Critic(run.shape))
+    G = run.generator("G", Generator(s.z_dim, run.shape, s.width))
+    D = run.discriminator("D", Critic(run.shape, s.width))
     opt_G = run.optimizer("G", Adam(G.parameters(), s.lr_g, betas=(s.momentum, 0.9)))
     opt_D = run.optimizer("D", Adam(D.parameters(), s.lr_d, betas=(s.momentum, 0.9)))
 

@@ -66,7 +66,7 @@ def load_generator(folder: str | os.PathLike[str], device: str | torch.device = 
     """The generator of the run in `folder`, as it ended or as its last checkpoint has it, in evaluation mode, float32.
 
         G = load_generator("out/wgan")
-        images = G(torch.randn(16, G.z_dim))        # (16, C, H, W) in [-1, 1], r3gan's a little beyond
+        images = G(torch.randn(16, G.z_dim))        # (16, C, H, W) in [-1, 1]
 
     `G.takes` says what it takes: ("z",) as here; ("z", "y"), noise and classes below `G.classes`; ("x",), images to be
     translated, best one at a time.

@@ -258,7 +258,8 @@ def test_it_is_off_by_default_and_every_script_trains_with_it(start, tmp_path, s
     assert not calls
     done = start(*line_of(script, tmp_path / "with", "--augment"))
     assert done.code == 0, done.err
-    assert len(calls) >= 20 and set(calls) <= {128, 256}  # at least ten steps that look twice
+    penalised = {2 * 128 // 4} if script == "r3gan" else set()
+    assert len(calls) >= 20 and set(calls) <= {128, 256} | penalised  # at least ten steps that look twice
     weights = [(tmp_path / name / "generator.safetensors").read_bytes() for name in ("without", "with")]
     assert weights[0] != weights[1]
 

