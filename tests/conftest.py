@@ -10,6 +10,10 @@ from pathlib import Path
 
 # Before torch: there are as many processes as cores, and threads that wait for one another on busy cores take minutes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What the tests say of threads, ranks and bytes is said of CPUs; tests/test_cuda.py gives its processes the GPUs back.
+# (pytest's workers inherit what the first process has set.)
+os.environ.setdefault("GPUS_FOR_TESTS", os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import hypothesis
 import numpy as np
