@@ -27,7 +27,7 @@ from common.console import say
 from common.options import duration
 from common.pictures.plots import curves
 
-SHOWN = {"frechet": "Fréchet ↓", "coverage": "coverage ↑", "l1": "L1 ↓"}
+SHOWN = {"frechet": "Fréchet ↓", "recall": "recall ↑", "coverage": "coverage ↑", "l1": "L1 ↓"}
 
 
 def train_and_score(connection: Any, began: float, way: str, name: str, line: list[str], moments: list[float]) -> None:
