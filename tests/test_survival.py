@@ -32,6 +32,7 @@ from common.storage.whole import PREFIX, scratch_folder
 from common.training import launching
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from conftest import HOME, RATES, command, corrupt, processor_seconds, record_of, wait_until
@@ -231,6 +232,7 @@ def test_a_second_process_gets_75_within_5_seconds_and_touches_nothing(spawn, sh
     first = spawn(*line, "--sample-every", "100000")
     wait_until((folder / "log.csv").exists, first)
     first.send_signal(signal.SIGSTOP)  # it holds the run, and changes nothing of its own meanwhile
+    wait_until(lambda: psutil.Process(first.pid).status() == psutil.STATUS_STOPPED, first)
     before = {path: path.stat() for path in folder.rglob("*")}
     for run, options in ((python, ()), (shell, ("--fresh",)), (shell, ("--epochs", "9000"))):
         second = run(*line, *options)
