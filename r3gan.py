@@ -9,7 +9,8 @@ make training converge. As in the authors' code real images score high, the sign
 E softplus(D(G(z)) - D(x)) + R1 + R2, and G, on a real batch of its own, the first term with the scores exchanged. No
 normalisation in either network; D is residual, with fix-up initialisation. The generator is averaged (`--ema`); cosines
 over `--burn-in` images take gamma to a tenth, the rates to a quarter, and beta2 from 0.9 to 0.99. `--classes` tells
-both networks the class as the authors do: an embedding beside z, a projection in D.
+both networks the class as the authors do, by an embedding beside z and a projection in D, to which here a score that
+all classes share is added (Miyato, Koyama 2018).
 
 Departures, for minutes instead of days: G has a DCGAN's transposed convolutions and tanh, with SiLU between, instead of
 D's mirror image, which learns more slowly. D has 32 and 64 channels instead of 768 and one block a stage, from half the
@@ -107,12 +108,12 @@ class Discriminator(nn.Sequential):
         stages: list[nn.Module] = [nn.Conv2d(shape[0], widths[0], 4, 2, 1), Block(widths[0], depth)]
         for inputs, outputs in pairwise(widths):
             stages += [nn.AvgPool2d(2), conv(inputs, outputs, 1), Block(outputs, depth)]
-        # The basis and the paper's linear layer in one; of a class a row: the projection on what is learned of it.
-        super().__init__(*stages, Flatten(), scaled(nn.Linear(widths[-1] * side**2, max(classes, 1), bias=False)))
+        # The basis and the paper's linear layer in one; its further rows are the projections on the classes.
+        super().__init__(*stages, Flatten(), scaled(nn.Linear(widths[-1] * side**2, 1 + classes, bias=False)))
 
     def forward(self, x: Tensor, *y: Tensor) -> Tensor:
         scores = super().forward(x)
-        return scores.gather(1, y[0][:, None])[:, 0] if y else scores[:, 0]
+        return scores[:, 0] + scores.gather(1, 1 + y[0][:, None])[:, 0] if y else scores[:, 0]
 
 
 def discriminator_loss(

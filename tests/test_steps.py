@@ -105,8 +105,18 @@ def test_steps_with_classes_change_what_is_learned_of_each_class_that_is_shown()
     before = embedding.detach().clone(), score.detach().clone()
     r3gan.discriminator_step(D, G, Adam(D.parameters(), 1e-3), X, Z, 1.0, 0.5, classes)
     r3gan.generator_step(D, G, Adam(G.parameters(), 1e-3), X, Z, classes)
-    for weights, old in zip((embedding, score), before, strict=True):
-        assert [not torch.equal(*rows) for rows in zip(weights, old, strict=True)] == [True, False, True]
+    of_embedding, of_score = (
+        [not torch.equal(*rows) for rows in zip(weights, old, strict=True)]
+        for weights, old in zip((embedding, score), before, strict=True)
+    )
+    assert of_embedding == [True, False, True] and of_score == [True, True, False, True]  # the first: of any class
+
+
+def test_the_score_of_r3gan_is_that_of_any_class_and_that_of_the_image_s_own():
+    _, D = adversaries(r3gan, told=True)
+    features, labels = nn.Sequential(*list(D)[:-1])(X), torch.tensor([0, 2, 1, 0, 2, 0])
+    expected = (features * (D[-1].weight[0] + D[-1].weight[1:][labels])).sum(1)
+    torch.testing.assert_close(D(X, labels), expected)
 
 
 class Points(nn.Module):
