@@ -38,11 +38,12 @@ def two_nodes(**second):
     folder = tempfile.mkdtemp(prefix="ray-")  # short, as names of sockets have to be
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", folder)  # also of the file that says which cluster is `auto`
-        patch.delenv("CUDA_VISIBLE_DEVICES")  # for Ray counts no GPUs, not even those it is told of, that are hidden
         head = {**NODE, "num_cpus": 1, "include_dashboard": False}
         cluster = cluster_utils.Cluster(initialize_head=True, connect=False, head_node_args=head)
         try:
-            cluster.second = cluster.add_node(**NODE | second)
+            with pytest.MonkeyPatch.context() as shown:
+                shown.delenv("CUDA_VISIBLE_DEVICES")  # Ray refuses a GPU that it is told of where all are hidden
+                cluster.second = cluster.add_node(**NODE | second)
             cluster.wait_for_nodes()
             yield cluster
         finally:

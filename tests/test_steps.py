@@ -105,11 +105,9 @@ def test_steps_with_classes_change_what_is_learned_of_each_class_that_is_shown()
     before = embedding.detach().clone(), score.detach().clone()
     r3gan.discriminator_step(D, G, Adam(D.parameters(), 1e-3), X, Z, 1.0, 0.5, classes)
     r3gan.generator_step(D, G, Adam(G.parameters(), 1e-3), X, Z, classes)
-    of_embedding, of_score = (
-        [not torch.equal(*rows) for rows in zip(weights, old, strict=True)]
-        for weights, old in zip((embedding, score), before, strict=True)
-    )
-    assert of_embedding == [True, False, True] and of_score == [True, True, False, True]  # the first: of any class
+    expected = [True, False, True], [True, True, False, True]  # of D the first is the score that all classes share
+    for weights, old, changes in zip((embedding, score), before, expected, strict=True):
+        assert [not torch.equal(*rows) for rows in zip(weights, old, strict=True)] == changes
 
 
 def test_the_score_of_r3gan_is_that_of_any_class_and_that_of_the_image_s_own():
