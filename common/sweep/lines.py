@@ -94,13 +94,9 @@ def in_file(path: str) -> Iterator[str]:
 
 
 @functools.cache
-def _kind_of(script: str, text: str) -> type[Settings]:
-    """Raises BadArgument for what is no training script."""
-    try:
-        return settings_of({"script": script})
-    except FolderError:
-        there = sorted(file.name for file in HOME.glob("*.py") if is_training_script(file))
-        raise BadArgument(f"{text!r}: begins with none of {', '.join(there)}{_quotes(text)}") from None
+def _kind_of(script: str) -> type[Settings]:
+    """Read once for all lines of the script. Raises FolderError for what is no training script."""
+    return settings_of({"script": script})
 
 
 def _quotes(text: str) -> str:
@@ -116,7 +112,11 @@ def _read(text: str, shared: Mapping[str, Any]) -> Line:
     if words and re.fullmatch(r"python[\d.]*", PurePath(words[0]).name):
         words = words[1:]
     script, words = PurePath(words[0] if words else "").name.removesuffix(".py"), words[1:]
-    kind = _kind_of(script, text)
+    try:
+        kind = _kind_of(script)
+    except FolderError:
+        there = sorted(file.name for file in HOME.glob("*.py") if is_training_script(file))
+        raise BadArgument(f"{text!r}: begins with none of {', '.join(there)}{_quotes(text)}") from None
     if {"-h", "--help"} & {*words}:
         raise BadArgument(f"{text!r}: asks for help; python {script}.py --help gives it")
     try:
