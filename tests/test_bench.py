@@ -387,9 +387,9 @@ def test_augment_measures_the_script_itself(tmp_path):
         load("fashion-mnist")
     except Refusal as refusal:
         pytest.skip(str(refusal))
-    done = bench("augment", tmp_path / "out", "--counts", 20, "--seeds", 0, "--images", 200)
+    done = bench("augment", tmp_path / "out", "--counts", 20, "--seeds", 0, 1, "--images", 200)
     found = json.loads((tmp_path / "out" / "augment.json").read_text())
-    assert [(row["seed"], row["augment"]) for row in found["rows"]] == [(0, False), (0, True)]
+    assert [(row["seed"], row["augment"]) for row in found["rows"]] == [(s, a) for s in (0, 1) for a in (False, True)]
     assert found["about"]["samples"] == 10_000 and all(row["frechet"] > 0 for row in found["rows"])
     assert {row["images"] for row in found["rows"]} == {192}  # in batches of 16
     assert (tmp_path / "out" / "augment.md").read_text() in done.stdout

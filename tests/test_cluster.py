@@ -308,12 +308,12 @@ def test_a_node_that_differs_is_refused_by_name(cluster, tmp_path, what):
 
 @pytest.mark.slow
 def test_a_node_is_lost_in_the_middle_of_a_sweep(pool, run_of, shell, tmp_path):
-    """Of two, with six runs: all finish, and those that were moved have the bytes of undisturbed ones."""
-    starts = [run_of(f"run-{seed}", *LENGTH, "--images", 7000, "--seed", seed) for seed in range(6)]
+    """Of two, with twelve runs: all finish, and those that were moved have the bytes of undisturbed ones."""
+    starts = [run_of(f"run-{seed}", *LENGTH, "--images", 7000, "--seed", seed) for seed in range(12)]
     with two_nodes(num_cpus=1) as cluster:
 
         def remove():
-            if cluster.second is not None and sum(map(trains, starts)) >= 3:
+            if cluster.second is not None and sum(map(trains, starts)) >= 4:
                 cluster.remove_node(cluster.second, allow_graceful=False)
                 cluster.second = None
 

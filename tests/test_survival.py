@@ -107,12 +107,12 @@ def test_chaos_finds_no_difference(tmp_path):
 
     One thread, as if there were as many jobs as cores: two beside a busy process take minutes.
     """
-    options = ("--kills", "2", "--scripts", "gan", "--jobs", str(os.cpu_count()), "--cost", "0")
+    options = ("--kills", "4", "--scripts", "gan", "--jobs", str(os.cpu_count()), "--cost", "0")
     chaos = [sys.executable, HOME / "bench" / "chaos.py", tmp_path / "chaos", *options]
     done = subprocess.run(chaos, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((tmp_path / "chaos" / "chaos.json").read_text())
-    assert report["kills"] == 2 and report["differences"] == [] and "2 kills survived" in done.stdout
+    assert report["kills"] == 4 and report["differences"] == [] and "4 kills survived" in done.stdout
 
 
 def test_chaos_would_find_a_difference(copy, finished):

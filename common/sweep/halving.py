@@ -5,7 +5,6 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from common.errors import BadArgument
-from common.models import settings_of
 from common.scoring.columns import COLUMNS_OF_SCORES
 from common.sweep.ledger import Entry, Length
 from common.sweep.lines import Line
@@ -23,7 +22,7 @@ def refuse_unfit(lines: Iterable[Line], score: str) -> None:
             raise BadArgument(f"{str(line)!r}: has a --time-limit, and the rounds decide on that; leave it out")
         has = (score in TRANSLATIONS) == line.is_translation
         if score in ("probe", "probe_pixels"):
-            has = settings_of({"script": line.script}).encoder is not None
+            has = line.kind.encoder is not None
         if score == "modes":
             has = line.dataset == "stacked-mnist"
         if not has:
