@@ -19,7 +19,7 @@ import hypothesis
 import numpy as np
 import pytest
 import warm
-from filelock import FileLock
+from filelock import FileLock, ReadWriteLock
 from warm import Outcome
 
 # How long an example takes says nothing on a machine that others use, too.
@@ -35,6 +35,28 @@ RATES = dict.fromkeys(SCRIPTS, ("2e-4", "2e-4", "0.5"))
 RATES |= {"wgan": ("5e-5", "5e-5", "0.5"), "wgan_gp": ("1e-4", "1e-4", "0"), "ebgan": ("1e-3", "1e-3", "0.5")}
 RATES |= {"r3gan": ("2e-4", "2e-4", "0")}
 SMALL = {"pix2pix": ("--width", 4, "--batch-size", 64)}  # its own are made for hours
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)  # last, when least waits for them
+
+
+@pytest.fixture(autouse=True)
+def machine(request, tmp_path_factory):
+    """Slow tests share the machine; one that is marked `alone` has it to itself, whatever the number of workers."""
+    if request.node.get_closest_marker("slow") is None:
+        yield
+        return
+    lock = ReadWriteLock(shared_by_workers(tmp_path_factory) / "machine.lock")
+    alone = request.node.get_closest_marker("alone") is not None
+    with lock.write_lock() if alone else lock.read_lock():
+        yield
+
+
+def shared_by_workers(tmp_path_factory):
+    """The temporary folder of all of pytest's workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -200,8 +222,7 @@ def wait_until(happened, process):
 @pytest.fixture(scope="session")
 def once(tmp_path_factory):
     """once(name, make): the folder that `make(folder)` fills, once for all workers. Whoever changes it takes a copy."""
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "once"
+    shared = shared_by_workers(tmp_path_factory) / "once"
 
     def made(name, make):
         shared.mkdir(exist_ok=True)

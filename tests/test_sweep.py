@@ -586,6 +586,7 @@ def test_one_line_trains_scores_and_compares_every_variant(python, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_thousand_runs_that_are_through_take_seconds(python, copy):
     folder = copy.parent / "many"
     text = "gan.py {" + ",".join(f"{n}e-6" for n in range(1, 501)) + "} {1e-4,2e-4} 0.5 --dataset digits --images 1700"

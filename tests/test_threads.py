@@ -526,6 +526,7 @@ def test_a_starved_run_says_once_and_records_that_it_gives_threads_up(start, tmp
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # other tests keep cores busy, too
 @pytest.mark.skipif(len(allowed()) < 2, reason="one core is all there is")
 def test_a_run_beside_a_busy_process_gives_threads_up_and_takes_them_back(tmp_path):
     """Truly: a process that is busy on each core, for a while, beside a run that began alone."""
