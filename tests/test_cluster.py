@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from bench.chaos import differences
 from common.errors import BadArgument, FolderError, Unreachable
 from common.runs.folder import RunFolder
+from common.storage.platforms import signals_kept
 from common.sweep import cluster as cluster_module
 from common.sweep.pool import Start
 
@@ -34,14 +36,17 @@ NODE = {"object_store_memory": 10**8, "num_gpus": 0}
 
 @contextlib.contextmanager
 def two_nodes(**second):
-    """A cluster with one core at its head and such a second node."""
+    """A cluster with one core at its head and such a second node, begun as in the background: Ctrl-C is ignored."""
     folder = tempfile.mkdtemp(prefix="ray-")  # short, as names of sockets have to be
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", folder)  # also of the file that says which cluster is `auto`
         head = {**NODE, "num_cpus": 1, "include_dashboard": False}
-        cluster = cluster_utils.Cluster(initialize_head=True, connect=False, head_node_args=head)
+        with signals_kept():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            cluster = cluster_utils.Cluster(initialize_head=True, connect=False, head_node_args=head)
         try:
-            with pytest.MonkeyPatch.context() as shown:
+            with signals_kept(), pytest.MonkeyPatch.context() as shown:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
                 shown.delenv("CUDA_VISIBLE_DEVICES")  # Ray refuses a GPU that it is told of where all are hidden
                 cluster.second = cluster.add_node(**NODE | second)
             cluster.wait_for_nodes()

@@ -100,7 +100,7 @@ class RayPool:
     def _followed(self, attempt: Attempt) -> int | None:
         """The exit code of a run that has ended for good."""
         if attempt.stream is not None:
-            told = outcome(attempt)
+            told = outcome(attempt, self._is_stopping)
             if isinstance(told, Loss):
                 if told.of_the_node:
                     self._nodes.lose(attempt.node)

@@ -74,6 +74,8 @@ def attempt(order: Order) -> Iterator[str | int]:
     import ray
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, children have no exit codes
+    # It is ignored where a shell has started Ray in the background, and then ray.cancel does nothing.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, order.script, *order.arguments]
     environment = os.environ | order.environment
     node = ray.get_runtime_context().get_node_id()

@@ -76,13 +76,17 @@ def _order(attempt: Attempt, threads: int, gpus: float) -> remote.Order:
     return remote.Order(script, arguments, str(start.log.absolute()), environment, attempt.number)
 
 
-def outcome(attempt: Attempt) -> int | Loss | None:
-    """The exit code, if the task has told it or cannot have one; None while it is at work."""
+def outcome(attempt: Attempt, is_cancelled: bool) -> int | Loss | None:
+    """The exit code, if the task has told it or cannot have one; None while it is at work.
+
+    The stream of a task that has been cancelled is over at once; to read on waits until the task has ended, too.
+    """
     import ray
     from ray import exceptions
 
     try:
-        while ray.wait([attempt.stream], timeout=0, fetch_local=False)[0]:
+        ready = attempt.stream.completed() if is_cancelled else attempt.stream
+        while ray.wait([ready], timeout=0, fetch_local=False)[0]:
             told = ray.get(next(attempt.stream))
             if isinstance(told, int):
                 return told
