@@ -260,6 +260,14 @@ def finished(trained, tmp_path_factory):
 
 
 @pytest.fixture
+def brief_classifier(monkeypatch):
+    """The network that scores a labelled set of one's own is trained for 60 steps in place of thousands."""
+    from common.scoring.classifier import train_classifier
+
+    monkeypatch.setattr(train_classifier, "__defaults__", (60, 30.0))
+
+
+@pytest.fixture
 def patterns():
     """patterns(n, size, channels): n different uint8 images (n, size, size, channels)."""
 

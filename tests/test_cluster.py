@@ -35,18 +35,23 @@ NODE = {"object_store_memory": 10**8, "num_gpus": 0}
 
 
 @contextlib.contextmanager
+def ctrl_c_ignored():
+    with signals_kept():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        yield
+
+
+@contextlib.contextmanager
 def two_nodes(**second):
     """A cluster with one core at its head and such a second node, begun as in the background: Ctrl-C is ignored."""
     folder = tempfile.mkdtemp(prefix="ray-")  # short, as names of sockets have to be
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", folder)  # also of the file that says which cluster is `auto`
         head = {**NODE, "num_cpus": 1, "include_dashboard": False}
-        with signals_kept():
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with ctrl_c_ignored():
             cluster = cluster_utils.Cluster(initialize_head=True, connect=False, head_node_args=head)
         try:
-            with signals_kept(), pytest.MonkeyPatch.context() as shown:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            with ctrl_c_ignored(), pytest.MonkeyPatch.context() as shown:
                 shown.delenv("CUDA_VISIBLE_DEVICES")  # Ray refuses a GPU that it is told of where all are hidden
                 cluster.second = cluster.add_node(**NODE | second)
             cluster.wait_for_nodes()

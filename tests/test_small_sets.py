@@ -8,7 +8,6 @@ from bench.chaos import differences
 from common.options import Settings
 from common.runs.folder import frames
 from common.runs.log import read_log
-from common.scoring import features
 from common.training.plan import Plan, make_plan, with_batches_that_fit
 from common.training.stopping import Stopping
 
@@ -161,8 +160,7 @@ def test_a_run_of_an_earlier_version_keeps_its_row_an_epoch_and_goes_on_with_few
     assert rows == [*range(1, 31), 32, 64, 100, 128, 200, 230]
 
 
-def test_runs_on_few_images_are_scored_and_compared(start, tool, tmp_path, few, monkeypatch):
-    monkeypatch.setattr(features.train_classifier, "__defaults__", (60, 30.0))
+def test_runs_on_few_images_are_scored_and_compared(start, tool, tmp_path, few, brief_classifier):
     for seed in (0, 1):
         line = line_of("gan", tmp_path / "runs" / f"gan-{seed}", few(200), "--epochs", 60, "--seed", seed)
         assert start(*line, "--evaluate-every", 27, "--sample-every", 60).code == 0

@@ -424,10 +424,6 @@ def test_a_line_is_ranked_by_a_score_that_it_has(text, score):
 # --- sweeps, as they are typed
 
 
-def sweep(start, folder, *arguments, **options):
-    return start("sweep", folder, *arguments, **options)
-
-
 def states(folder):
     return {one["name"]: one["state"] for one in unsealed_json((folder / "sweep.json").read_bytes())["runs"]}
 
@@ -437,7 +433,7 @@ def swept(once, shell):
     """gan.py on digits by two rates, finished."""
 
     def make(folder):
-        done = sweep(shell, folder, "gan.py {1e-4,2e-4} 1e-4 0.5", *SHORT)
+        done = shell("sweep", folder, "gan.py {1e-4,2e-4} 1e-4 0.5", *SHORT)
         assert done.code == 0, done.err
         (folder / "out").write_text(done.out)
         (folder / "err").write_text(done.err)
@@ -471,10 +467,10 @@ def test_a_sweep_trains_and_compares_and_says_which_run_is_which(swept):
 def test_what_is_through_is_not_run_again_and_what_is_new_joins(shell, copy):
     before = {name: (copy / name / RECORD).stat().st_mtime_ns for name in NAMES}
     page = (copy / "comparison.html").stat().st_mtime_ns
-    done = sweep(shell, copy, "gan.py {1e-4,2e-4} 1e-4 0.5", *SHORT)
+    done = shell("sweep", copy, "gan.py {1e-4,2e-4} 1e-4 0.5", *SHORT)
     assert done.code == 0 and "2 of them through already" in done.err and "begins" not in done.err
     assert (copy / "comparison.html").stat().st_mtime_ns == page
-    done = sweep(shell, copy, "{gan,lsgan}.py {1e-4,2e-4} 1e-4 0.5", *SHORT, "--quiet")
+    done = shell("sweep", copy, "{gan,lsgan}.py {1e-4,2e-4} 1e-4 0.5", *SHORT, "--quiet")
     assert done.code == 0 and done.err == ""
     assert {name: (copy / name / RECORD).stat().st_mtime_ns for name in NAMES} == before
     assert states(copy) == dict.fromkeys((*NAMES, "lsgan,lr_g=1e-4", "lsgan,lr_g=2e-4"), "finished")
@@ -482,14 +478,14 @@ def test_what_is_through_is_not_run_again_and_what_is_new_joins(shell, copy):
 
 def test_a_damaged_sweep_json_is_made_anew_from_the_runs(shell, copy):
     corrupt(copy / "sweep.json")
-    done = sweep(shell, copy, "gan.py {1e-4,2e-4} 1e-4 0.5", *SHORT)
+    done = shell("sweep", copy, "gan.py {1e-4,2e-4} 1e-4 0.5", *SHORT)
     assert done.code == 0 and "sweep.json: damaged" in done.err
     assert states(copy) == dict.fromkeys(NAMES, "finished")
     assert "finished already" in (copy / "logs" / f"{NAMES[0]}.txt").read_text()
 
 
 def test_runs_grow_with_their_line(shell, copy):
-    done = sweep(shell, copy, "gan.py {1e-4,2e-4} 1e-4 0.5", *SHORT[:2], "--images", "3400", "--no-evaluate")
+    done = shell("sweep", copy, "gan.py {1e-4,2e-4} 1e-4 0.5", *SHORT[:2], "--images", "3400", "--no-evaluate")
     assert done.code == 0, done.err
     assert {record_of(copy / name)["epochs"] for name in NAMES} == {2}
 
@@ -497,20 +493,20 @@ def test_runs_grow_with_their_line(shell, copy):
 def test_what_fails_is_said_with_its_reason_and_tried_again(shell, copy):
     shutil.rmtree(copy / NAMES[0])
     (copy / NAMES[0]).write_bytes(b"")
-    done = sweep(shell, copy, "gan.py {1e-4,2e-4} 1e-4 0.5", *SHORT)
+    done = shell("sweep", copy, "gan.py {1e-4,2e-4} 1e-4 0.5", *SHORT)
     assert done.code == 5
     assert f"{NAMES[0]}: failed (5)" in done.err and "is a file; give the run a folder of its own" in done.err
     assert "1 of 2 runs are not through" in done.err
     assert states(copy) == {NAMES[0]: "failed (5)", NAMES[1]: "finished"}
     (copy / NAMES[0]).unlink()
-    assert sweep(shell, copy, "gan.py {1e-4,2e-4} 1e-4 0.5", *SHORT).code == 0
+    assert shell("sweep", copy, "gan.py {1e-4,2e-4} 1e-4 0.5", *SHORT).code == 0
 
 
 def test_a_run_that_diverged_is_a_result(shell, tmp_path):
-    done = sweep(shell, tmp_path / "sweep", "wgan_gp.py 1e30 1e30 0", *SHORT)
+    done = shell("sweep", tmp_path / "sweep", "wgan_gp.py 1e30 1e30 0", *SHORT)
     assert done.code == 0, done.err
     assert states(tmp_path / "sweep") == {"wgan_gp": "diverged"}
-    again = sweep(shell, tmp_path / "sweep", "wgan_gp.py 1e30 1e30 0", *SHORT)
+    again = shell("sweep", tmp_path / "sweep", "wgan_gp.py 1e30 1e30 0", *SHORT)
     assert again.code == 0 and "1 of them through already" in again.err
 
 
@@ -519,7 +515,7 @@ def test_one_sweep_at_a_time_is_in_a_folder(shell, copy):
 
     folder = RunFolder(copy)
     folder.lock()
-    done = sweep(shell, copy, GOOD)
+    done = shell("sweep", copy, GOOD)
     folder.release()
     assert done.code == 75 and "another process" in done.err
 
@@ -537,7 +533,7 @@ def test_a_signal_stops_every_run_with_a_checkpoint_and_the_same_line_goes_on(sh
     if code > 0:
         assert said.splitlines()[-1].endswith(f"stopped by {signal.Signals(number).name}; the same line goes on")
         assert states(folder) == {"gan": "stopped", "lsgan": "stopped"}
-    done = sweep(shell, folder, "{gan,lsgan}.py 1e-4 1e-4 0.5", *line[2:5], "--time-limit", "1s", "--images", "2e7")
+    done = shell("sweep", folder, "{gan,lsgan}.py 1e-4 1e-4 0.5", *line[2:5], "--time-limit", "1s", "--images", "2e7")
     assert done.code == 0, done.err
     for script in ("gan", "lsgan"):
         record, said = record_of(folder / script), (folder / "logs" / f"{script}.txt").read_text()
@@ -549,13 +545,13 @@ def test_a_signal_stops_every_run_with_a_checkpoint_and_the_same_line_goes_on(sh
 def test_halving_goes_on_with_the_best_and_a_second_start_knows_the_rounds(shell, tmp_path):
     folder, text = tmp_path / "sweep", "gan.py {1e-4,2e-4,3e-4,1e4} 2e-4 0.5"
     line = (text, "--dataset", "digits", "--images", "6800", "--halve", "2", "--samples", "100")
-    done = sweep(shell, folder, *line)
+    done = shell("sweep", folder, *line)
     assert done.code == 0, done.err
     assert "the best 2 of 4 runs go on" in done.err and "the best 1 of 2 runs go on" in done.err
     epochs = sorted(record_of(run.parent)["epochs"] for run in folder.glob("*/run.json"))
     assert epochs == [4, 4, 8, 17]
     assert sorted(states(folder).values()) == ["finished", "left out", "left out", "left out"]
-    again = sweep(shell, folder, *line)
+    again = shell("sweep", folder, *line)
     assert again.code == 0 and "begins" not in again.err and "goes on" not in again.err.replace("go on", "")
     assert states(folder) == states(folder)
     assert sorted(record_of(run.parent)["epochs"] for run in folder.glob("*/run.json")) == epochs
@@ -565,21 +561,21 @@ def test_halving_goes_on_with_the_best_and_a_second_start_knows_the_rounds(shell
 def test_further_seeds_join_in_the_last_round(shell, tmp_path):
     folder, text = tmp_path / "sweep", "gan.py {1e-4,2e-4} 2e-4 0.5"
     line = (text, "--dataset", "digits", "--rounds", "1s,2s", "--keep", "1", "--last-seeds", "2", "--samples", "100")
-    done = sweep(shell, folder, *line)
+    done = shell("sweep", folder, *line)
     assert done.code == 0, done.err
     assert "the best 1 of 2 runs go on" in done.err
     left = [name for name, state in states(folder).items() if state == "had its time"]
     assert len(left) == 2 and len({name.rpartition(",seed=")[0] for name in left}) == 1
     assert list(states(folder).values()).count("left out") == 2
     assert len([*folder.glob("*/run.json")]) == 3  # the other seed of the line that was left out has never begun
-    again = sweep(shell, folder, *line)
+    again = shell("sweep", folder, *line)
     assert again.code == 0 and "begins" not in again.err
 
 
 @pytest.mark.slow
 def test_one_line_trains_scores_and_compares_every_variant(shell, tmp_path):
     line = ("--all", "--dataset", "digits", "--images", "1500", "--batch-size", "50")
-    done = sweep(shell, tmp_path / "all", *line, timeout=900)
+    done = shell("sweep", tmp_path / "all", *line, timeout=900)
     assert done.code == 0, done.err
     assert {path.parent.name for path in (tmp_path / "all").glob(f"*/{SCORES}")} == {*SCRIPTS}
     assert (tmp_path / "all" / "comparison.html").exists()
@@ -599,7 +595,7 @@ def test_a_thousand_runs_that_are_through_take_seconds(python, copy):
         runs.append({"name": line.name, "key": line.key, "finished": entry._own_length, "code": 0})
     (folder / "sweep.json").write_bytes(sealed_json({"runs": runs}))
     (folder / "comparison.html").write_bytes(b"")
-    done = sweep(python, folder, text, "--no-evaluate")
+    done = python("sweep", folder, text, "--no-evaluate")
     assert done.code == 0 and "1000 of them through already" in done.err
     assert done.seconds < 10
     assert "and 960 more in sweep.csv" in done.out
