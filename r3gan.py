@@ -6,18 +6,16 @@ Huang, Gokaslan, Kuleshov, Tompkin, 2024, arXiv 2501.05441
 
 Only the difference of the scores in a pair counts, so no mode can be left out for good; the two zero-centred penalties
 make training converge. As in the authors' code real images score high, the sign of D in eq. 2 turned: D descends
-E softplus(D(G(z)) - D(x)) + R1 + R2, and G, on a real batch of its own, the first term with the scores exchanged. No
-normalisation in either network; D is residual, with fix-up initialisation. The generator is averaged (`--ema`); cosines
-over `--burn-in` images take gamma to a tenth, the rates to a quarter, and beta2 from 0.9 to 0.99. `--classes` tells
-both networks the class as the authors do, by an embedding beside z and a projection in D, to which here a score that
-all classes share is added (Miyato, Koyama 2018).
+E softplus(D(G(z)) - D(x)) + R1 + R2, and G, on a real batch of its own, the first term with the scores exchanged.
+Nothing is normalised; D is residual, with fix-up; G is averaged (`--ema`). Cosines over `--burn-in` images take gamma
+to a tenth, the rates to a quarter, and beta2 from 0.9 to 0.99. `--classes` tells both networks the class as its authors
+do, by an embedding beside z and a projection in D; D adds a score that all classes share (Miyato, Koyama 2018).
 
 Departures, for minutes instead of days: G has a DCGAN's transposed convolutions and tanh, with SiLU between, instead of
 D's mirror image, which learns more slowly. D has 32 and 64 channels instead of 768 and one block a stage, from half the
-image's size down, where a strided convolution leads; dense 3x3 convolutions as wide as the block instead of grouped
-ones of twice that, and the mean of four pixels for bilinear, both faster on CPUs; R1 and R2 on a quarter of a batch.
-These networks bear 25 times the paper's rate of 2e-4, and momentum, which it has none of. Batches are of 64 instead of
-512, z of 100 dimensions instead of 64; --augment is off.
+image's size down, after a strided convolution; dense 3x3 convolutions as wide as the block instead of grouped ones of
+twice that, and the mean of four pixels for bilinear, both faster on CPUs; R1 and R2 on a quarter of a batch. They bear
+25 times the paper's rate of 2e-4, with momentum. Batches of 64, not 512; z of 100 dimensions, not 64; no --augment.
 """
 
 import math
@@ -37,12 +35,13 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 EMBEDDING = 64  # numbers that stand for a class beside z
+GAMMA = "weight of R1 and R2, which falls to a tenth (default: 1 for gray images of up to 32 pixels, else 0.2)"
 
 
 @dataclass(frozen=True)
 class Settings(options.Settings):
     momentum: float = options.argument("β1 of both Adam optimizers; 0 is the paper's", options.number(least=0, below=1))
-    gamma: float = options.option(1.0, "weight of R1 and R2, which falls to a tenth", options.number(least=0))
+    gamma: float | None = options.option(None, GAMMA, options.number(least=0))
     burn_in: int = options.option(200_000, "images over which the schedules run", options.whole())
     penalised: float = options.option(0.25, "share of a batch that R1 and R2 are of", options.number(above=0, most=1))
     width: int = options.option(64, "channels of D, which has half of them next to the image, as G", options.whole(2))
@@ -166,9 +165,10 @@ def main(run: Training) -> None:
     if classes:
         run.sheet("samples", lambda _, z: run.sample(*a_class_a_row(z, classes)), count=COLUMNS)
 
+    first = s.gamma if s.gamma is not None else 1.0 if run.shape[0] == 1 and run.shape[1] <= 32 else 0.2
     for x, *y in run.labelled_batches() if classes else zip(run.batches()):
         progress = run.images_shown / s.burn_in
-        gamma, beta2 = cosine(s.gamma, s.gamma / 10, progress), cosine(0.9, 0.99, progress)
+        gamma, beta2 = cosine(first, first / 10, progress), cosine(0.9, 0.99, progress)
         for optimizer, lr in ((opt_G, s.lr_g), (opt_D, s.lr_d)):
             optimizer.param_groups[0].update(lr=cosine(lr, lr / 4, progress), betas=(s.momentum, beta2))
         run.log(discriminator_step(D, G, opt_D, x, run.noise(), gamma, s.penalised, *y))

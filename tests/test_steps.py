@@ -14,6 +14,7 @@ import wgan_gp
 from common.nn.layers import Dropout
 from common.sampling import a_class_a_row
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -108,6 +109,20 @@ def test_steps_with_classes_change_what_is_learned_of_each_class_that_is_shown()
     expected = [True, False, True], [True, True, False, True]  # of D the first is the score that all classes share
     for weights, old, changes in zip((embedding, score), before, expected, strict=True):
         assert [not torch.equal(*rows) for rows in zip(weights, old, strict=True)] == changes
+
+
+@pytest.mark.parametrize(
+    ("size", "channels", "given", "gamma"),
+    [(28, 1, (), 1), (32, 1, (), 1), (32, 3, (), 0.2), (64, 1, (), 0.2), (32, 3, ("--gamma", "0"), 0)],
+)
+def test_gamma_of_r3gan_begins_by_size_and_colour(start, patterns, tmp_path, monkeypatch, size, channels, given, gamma):
+    np.save(tmp_path / "set.npy", patterns(40, size, channels))
+    seen, step = [], r3gan.discriminator_step
+    monkeypatch.setattr(r3gan, "discriminator_step", lambda *given: seen.append(given[5]) or step(*given))
+    line = ("2e-4", "2e-4", "0", tmp_path / "run", "--dataset", tmp_path / "set.npy", "--images", 64)
+    done = start("r3gan", *line, "--batch-size", 16, "--width", 4, *given)
+    assert done.code == 0, done.err
+    assert seen[0] == pytest.approx(gamma) and len(seen) > 1
 
 
 def test_the_score_of_r3gan_is_that_of_any_class_and_that_of_the_image_s_own():
