@@ -9,12 +9,12 @@ make training converge. As in the authors' code real images score high, the sign
 E softplus(D(G(z)) - D(x)) + R1 + R2, and G, on a real batch of its own, the first term with the scores exchanged.
 Nothing is normalised; D is residual, with fix-up; G is averaged (`--ema`). Cosines over `--burn-in` images take gamma
 to a tenth, the rates to a quarter, and beta2 from 0.9 to 0.99. `--classes` tells both networks the class as its authors
-do, by an embedding beside z and a projection in D; D adds a score that all classes share (Miyato, Koyama 2018).
+do, by an embedding beside z and a projection in D; here D adds a score that all classes share (Miyato, Koyama 2018).
 
 Departures, for minutes instead of days: G has a DCGAN's transposed convolutions and tanh, with SiLU between, instead of
 D's mirror image, which learns more slowly. D has 32 and 64 channels instead of 768 and one block a stage, from half the
 image's size down, after a strided convolution; dense 3x3 convolutions as wide as the block instead of grouped ones of
-twice that, and the mean of four pixels for bilinear, both faster on CPUs; R1 and R2 on a quarter of a batch. They bear
+twice that, and the mean of four pixels for bilinear, both faster on CPUs; R1 and R2 on a quarter of a batch. Both bear
 25 times the paper's rate of 2e-4, with momentum. Batches of 64, not 512; z of 100 dimensions, not 64; no --augment.
 """
 

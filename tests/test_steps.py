@@ -118,7 +118,7 @@ def test_steps_with_classes_change_what_is_learned_of_each_class_that_is_shown()
 def test_gamma_of_r3gan_begins_by_size_and_colour(start, patterns, tmp_path, monkeypatch, size, channels, given, gamma):
     np.save(tmp_path / "set.npy", patterns(40, size, channels))
     seen, step = [], r3gan.discriminator_step
-    monkeypatch.setattr(r3gan, "discriminator_step", lambda *given: seen.append(given[5]) or step(*given))
+    monkeypatch.setattr(r3gan, "discriminator_step", lambda *passed: seen.append(passed[5]) or step(*passed))
     line = ("2e-4", "2e-4", "0", tmp_path / "run", "--dataset", tmp_path / "set.npy", "--images", 64)
     done = start("r3gan", *line, "--batch-size", 16, "--width", 4, *given)
     assert done.code == 0, done.err
